@@ -10,6 +10,7 @@ import typer
 
 from earmark.cli.terminal import options, written
 from earmark.cli.terminal.needing import MayBeScores
+from earmark.errors import agreed, counted
 
 PLACE = 50  # in `earmark --help`
 
@@ -44,4 +45,6 @@ def audit(
     else:
         columns = [each.name for each in fields(labels.Label)][1:]
         print_table(columns, [astuple(label)[1:] for label in told.labels[:top]])
-    say(f"{len(told.labels)} labels of {len(told.clips)} clips are doubted")
+    say(
+        f"{counted(len(told.labels), 'label')} of {counted(len(told.clips), 'clip')} {agreed(len(told.labels), 'is', 'are')} doubted"
+    )

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from earmark.cli.terminal import options as o
+from earmark.errors import counted
 
 PLACE = 120  # in `earmark --help`
 TAGS = 10  # where nothing tells how many there are
@@ -51,5 +52,5 @@ def check(
     parameters, statistics = count(built.net)
     how = "" if known else " (how many its data have is not told: --set data.tags=…)"
     more = f", {parameters + statistics:,} with the batch normalisation's running statistics" if statistics else ""
-    told = f"{checked.net.name}, {parameters:,} parameters for {tags} tags{how}{more}"
+    told = f"{checked.net.name}, {counted(parameters, 'parameter')} for {counted(tags, 'tag')}{how}{more}"
     say(f"recipe {checked.name}: nothing is wrong with it. {told}")

@@ -9,6 +9,7 @@ import typer
 
 from earmark.cli.terminal import ours, written
 from earmark.cli.terminal.needing import Needs
+from earmark.errors import counted
 
 PLACE = 10  # in `earmark --help`
 
@@ -70,5 +71,6 @@ def index(
         say(left)
     names = clips.fold_names()
     say(
-        f"{out}: {len(clips)} clips, {len(clips.vocabulary)} tags, {len(names)} folds{': ' + ', '.join(names[:12]) if names else ''}"
+        f"{out}: {counted(len(clips), 'clip')}, {counted(len(clips.vocabulary), 'tag')}, "
+        f"{counted(len(names), 'fold')}{': ' + ', '.join(names[:12]) if names else ''}"
     )

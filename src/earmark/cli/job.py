@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from earmark.cli.terminal import options as o
+from earmark.errors import agreed, counted
 
 PLACE = 85  # in `earmark --help`
 
@@ -39,10 +40,11 @@ def job(
     for part in parts:
         if part.others:
             say(
-                f"{part.name}: keeps what was heard of {part.others} others before: they are not asked for now, or have changed"
+                f"{part.name}: keeps what was heard of {counted(part.others, 'other')} before: "
+                f"{agreed(part.others, 'it is', 'they are')} not asked for now, or {agreed(part.others, 'has', 'have')} changed"
             )
         if part.pieces:
-            say(f"{part.name}: a cluster has heard {part.pieces} pieces of recordings that are not done yet")
+            say(f"{part.name}: a cluster has heard {counted(part.pieces, 'piece')} of recordings that are not done yet")
         if part.tally.pieces:
             say(f"{part.name}: {part.tally}")
     say(f"begun with: {begun.words(found.begun['told'])}")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from earmark.cli.terminal import options, ours, written
+from earmark.errors import counted
 
 PLACE = 140  # in `earmark --help`
 
@@ -55,5 +56,7 @@ def soundscapes(
     print_scenes(made, as_json)
     for sentence in made.warnings():
         say(sentence)
-    say(f"{out}: {len(made.scenes)} scenes; read them with `earmark index soundscapes {out} -o scenes.parquet`")
+    say(
+        f"{out}: {counted(len(made.scenes), 'scene')}; read them with `earmark index soundscapes {out} -o scenes.parquet`"
+    )
     leave_with(made, errors)

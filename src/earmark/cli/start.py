@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from earmark.cli.terminal import ours, written
+from earmark.errors import counted
 
 PLACE = 5  # in `earmark --help`
 
@@ -39,7 +40,9 @@ def start(
     for line in told.said:
         say(line)
     tags = ", ".join(f"{name} {count}" for name, count in list(told.look.tags.items())[:8])
-    print(f"{len(told.clips)} clips of {len(told.clips.vocabulary)} tags: {tags}{' …' * (len(told.look.tags) > 8)}")
+    print(
+        f"{counted(len(told.clips), 'clip')} of {counted(len(told.clips.vocabulary), 'tag')}: {tags}{' …' * (len(told.look.tags) > 8)}"
+    )
     print(
         f"{out / starting.CLIPS}: the clips. {out / starting.RECIPE}: the recipe, with the reasons of each choice. Read both"
     )

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, agreed, counted
 from earmark.files import write_text
 from earmark.models.anytagger import AnyTagger
 
@@ -101,14 +101,16 @@ class Assignment:
             raise EarmarkError(_gone(gone, len(now)))
         if others := [name for name, state in now.items() if state != self.states[name]]:
             raise EarmarkError(
-                f"{others[0]}: was reviewed, and is another recording by now, by its size or time of change ({len(others)} recordings of "
-                f"{len(now)} are). Put the one of before back, or train again, from the answers to those that are as they were heard"
+                f"{others[0]}: was reviewed, and is another recording by now, by its size or time of change "
+                f"({counted(len(others), 'recording')} of {len(now):,} {agreed(len(others), 'is', 'are')}). Put the one of "
+                "before back, or train again, from the answers to those that are as they were heard"
             )
 
 
 def _gone(names: list[str], count: int) -> str:
     return (
-        f"{names[0]}: was reviewed and is not in the folder any more ({len(names)} recordings of {count} are not). Put it back to learn "
+        f"{names[0]}: was reviewed and is not in the folder any more ({counted(len(names), 'recording')} of {count:,} "
+        f"{agreed(len(names), 'is', 'are')} not). Put it back to learn "
         "from it, or train again, from the answers to those that are there"
     )
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from earmark.audio.walk import Walk, walk_folder
-from earmark.errors import AudioError
+from earmark.errors import AudioError, agreed, counted
 from earmark.files.shown import written
 from earmark.files.texts import check_name
 
@@ -168,8 +168,10 @@ def _passed_over(walked: Walk, within: Sequence[str]) -> str | None:
     left = [name for name in walked.recordings if name not in taken]
     if not left:
         return told
-    many = f"{len(left)} recording{'s' * (len(left) > 1)}"
-    line = f"{many} behind links that lead out of the folder or nowhere, such as {written(left[0])}: put the recordings themselves there"
+    line = (
+        f"{counted(len(left), 'recording')} behind links that lead out of the folder or nowhere, such as {written(left[0])}: put the "
+        f"{agreed(len(left), 'recording itself', 'recordings themselves')} there"
+    )
     return f"{told}; {line}" if told else f"passed over: {line}"
 
 

@@ -15,7 +15,7 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from earmark.audio import load
-from earmark.errors import AudioError, EarmarkError, UnknownName
+from earmark.errors import AudioError, EarmarkError, UnknownName, counted
 from earmark.events import formats as eventfile
 from earmark.inference.asked import rules_of
 from earmark.inference.shapes import EventsOfRecording
@@ -233,7 +233,7 @@ async def audio(
     try:
         asked = playing.asked(range, wav.size)
     except playing.Unmet:
-        told = f'{{"error": "the file has {wav.size} bytes"}}'
+        told = f'{{"error": "the file has {counted(wav.size, "byte")}"}}'
         return Response(told, 416, {"Content-Range": f"bytes */{wav.size}"}, media_type=TYPES["json"])
     begin, until = asked or (0, wav.size)
     if asked is not None:

@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, counted
 from earmark.files.places import led_to
 
 LONG = 16  # characters of a token: of hexadecimal digits 64 bits, which nobody guesses over a network
@@ -73,7 +73,8 @@ class Settings:
             len(self.token) >= LONG and self.token.isascii() and self.token.isprintable()
         ):
             raise EarmarkError(
-                f"the token has {len(self.token)} characters: give {LONG} or more, of ASCII, such as `openssl rand -hex 16` prints"
+                f"the token has {counted(len(self.token), 'character')}: give {LONG} or more, of ASCII, such as `openssl rand "
+                "-hex 16` prints"
             )
         for name in ("state", "clips"):
             if self.recordings is None and getattr(self, name) is not None:

@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, agreed, counted
 from earmark.errors.words import reason
 from earmark.files.tables import Rows
 from earmark.models.anytagger import AnyTagger
@@ -180,8 +180,8 @@ class Trainings:
         listed = ", ".join(f"{gain:+g} dB" for gain in sorted({gain for gain in gains.values() if gain}))
         some = sum(counts[job] for job, gain in gains.items() if gain)
         return (
-            f"{some} of {sum(counts.values())} answers are to events of jobs that heard the recordings with a gain ({listed}): a training "
-            "hears them as they are",
+            f"{some:,} of {counted(sum(counts.values()), 'answer')} {agreed(some, 'is', 'are')} to events of jobs that heard "
+            f"the recordings with a gain ({listed}): a training hears them as they are",
         )
 
     def place(self, number: int) -> Path:
@@ -193,7 +193,8 @@ class Trainings:
         files = {name: file for name in names if (file := self.shelf.listing.inside(name)) is not None}
         if gone := [name for name in names if name not in files]:
             raise EarmarkError(
-                f"{gone[0]}: was reviewed and is not in the folder any more ({len(gone)} recordings of {len(names)} are not). Put it "
+                f"{gone[0]}: was reviewed and is not in the folder any more ({counted(len(gone), 'recording')} of "
+                f"{len(names):,} {agreed(len(gone), 'is', 'are')} not). Put it "
                 "back to learn from it"
             )
         return files

@@ -24,6 +24,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from earmark.errors import counted
 from earmark.files.texts import control
 from earmark.serve import left
 from earmark.serve.settings import Settings
@@ -102,7 +103,8 @@ async def patient(receive: Receive, seconds: float) -> Message:
 def _too_large(count: int) -> Refused:
     return Refused(
         413,
-        f"the body has {count:,} bytes or more, and {JSON_BYTES:,} are taken here, where it is JSON of a few values and no recording",
+        f"the body has {counted(count, 'byte')} or more, and {JSON_BYTES:,} are taken here, where it is JSON of a few values "
+        "and no recording",
     )
 
 
@@ -186,7 +188,8 @@ class Spool:
     def _too_large(self, count: int) -> Refused:
         most = self.settings.most_bytes
         return Refused(
-            413, f"the body has {count:,} bytes or more, and this service takes {most:,}. Send a part, or a FLAC of it"
+            413,
+            f"the body has {counted(count, 'byte')} or more, and this service takes {most:,}. Send a part, or a FLAC of it",
         )
 
     def _bounded(self, whole: Receive, count: list[int]) -> Receive:
@@ -227,7 +230,7 @@ async def _form(request: Request, file: Any) -> str:
 
 def _name(told: str) -> str:
     if len(told) > LONGEST:
-        raise Refused(422, f"the name has {len(told):,} characters: give up to {LONGEST}")
+        raise Refused(422, f"the name has {counted(len(told), 'character')}: give up to {LONGEST}")
     if (sign := control(told)) is not None:
         raise Refused(
             422, f"the name holds a control character ({sign}), which files of results cannot tell: leave it out"

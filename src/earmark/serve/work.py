@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, counted
 
 Answer = TypeVar("Answer")
 SHARE = 0.2  # of the newest in the mean of how long a request takes
@@ -71,7 +71,10 @@ class Desk:
             raise Busy("the service is stopping", 10)
         if self.taken >= self.workers + self.waiting:
             seconds = self._usual * self.taken / self.workers
-            raise Busy(f"{self.taken} requests are worked on or wait already", min(LONGEST, max(1, math.ceil(seconds))))
+            raise Busy(
+                f"{counted(self.taken, 'request is worked on or waits', 'requests are worked on or wait')} already",
+                min(LONGEST, max(1, math.ceil(seconds))),
+            )
 
     async def run(self, work: Callable[[Task], Answer], gone: Callable[[], Awaitable[object]]) -> Answer:
         """What work makes; gone: what it gives comes to its end when nobody waits any more. Raises Busy, Left, and what work raises."""

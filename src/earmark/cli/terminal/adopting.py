@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from earmark.cli.terminal.console import say
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, counted
 from earmark.files.shown import shown
 from earmark.registry import did_you_mean
 
@@ -75,7 +75,9 @@ class Adopted:
 
     def text(self) -> str:
         told, origin = self.as_dict(), self.tagger.facts.adopted
-        counts = f"{told['tags']} tags, {told['parameters']:,} parameters, {self.size:,} bytes"
+        counts = (
+            f"{counted(told['tags'], 'tag')}, {counted(told['parameters'], 'parameter')}, {counted(self.size, 'byte')}"
+        )
         return f"{shown(self.file)}: {counts}\n  {shown(origin.words() if origin else '')}"
 
 
@@ -163,7 +165,7 @@ def _fetched(known: Known, folder: Path, labels: Path | None) -> tuple[Path, Pat
     homes = [known.net] if labels else [known.net, known.labels]
     say(f"{known.licence}: {known.terms}")
     for home in homes:
-        say(f"fetching {home.name}, {home.bytes:,} bytes, from {home.addresses[0]}")
+        say(f"fetching {home.name}, {counted(home.bytes, 'byte')}, from {home.addresses[0]}")
     files = [fetching.fetch(home, folder) for home in homes]
     return files[0], labels or files[1]
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from earmark.cli.terminal.console import SHOWN, progress, say, write_errors
+from earmark.errors import counted
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -58,7 +59,7 @@ def leave_with(unread: Sequence[Unread], clips: int) -> None:
     """Says how many of the clips could not be read, if any, and leaves with status 1."""
     if unread:
         first = unread[0]
-        say(f"{len(unread)} of {clips} clips could not be read, the first: {first.path}: {first.reason}")
+        say(f"{len(unread):,} of {counted(clips, 'clip')} could not be read, the first: {first.path}: {first.reason}")
         raise typer.Exit(1)
 
 
@@ -67,5 +68,5 @@ def leave_with_reasons(reasons: Sequence[str], recordings: int) -> None:
     for reason in reasons[:SHOWN]:
         say(reason)
     if reasons:
-        say(f"{len(reasons)} of {recordings} recordings could not be read")
+        say(f"{len(reasons):,} of {counted(recordings, 'recording')} could not be read")
         raise typer.Exit(1)

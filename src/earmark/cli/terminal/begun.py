@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from earmark.errors import agreed, counted
 from earmark.files import notation
 from earmark.files.stores import place
 
@@ -51,7 +52,10 @@ def of_shards(job: Progress, folder: Path) -> list[str]:
     if not job.shards:
         return []
     done = [shard for shard in job.shards if shard.left == 0 and not shard.at_work]
-    told = [f"{len(done)} of {len(job.shards) + len(job.missing)} shards are done" + _named([_name(s) for s in done])]
+    told = [
+        f"{len(done):,} of {counted(len(job.shards) + len(job.missing), 'shard')} {agreed(len(done), 'is', 'are')} done"
+        + _named([_name(s) for s in done])
+    ]
     for shard in job.shards:
         if shard not in done:
             left = "nobody knows how many" if shard.left is None else f"{shard.left:,}"

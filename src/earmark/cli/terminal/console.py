@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from earmark.errors import counted
 from earmark.files import notation
 from earmark.files.shown import message, shown, written
 from earmark.files.tables import Rows
@@ -37,7 +38,7 @@ def say_notes(notes: Sequence[str]) -> None:
         more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
         say(f"{paths[0]}{more}: {what}")
     if len(kinds) > KINDS:
-        say(f"and {len(kinds) - KINDS} notes of other kinds")
+        say(f"and {counted(len(kinds) - KINDS, 'note')} of other kinds")
 
 
 class Silent:
@@ -121,7 +122,7 @@ class Meter:
 
     def _show(self, advance: float) -> None:
         of = "" if self.lengths is None else f" of {hours(sum(self.lengths.values()))}"
-        names = f"{self.past} of {self.count} recordings"
+        names = f"{self.past:,} of {counted(self.count, 'recording')}"
         self.bar.update(self.task, advance=advance, description=names, told=f"{hours(self.seconds)}{of}")
 
 
@@ -209,7 +210,7 @@ def say_failures(
         if errors is None:
             for _, reason in failures[:SHOWN]:
                 say(reason)
-        say(f"{len(failures)} of {len(found)} recordings could not be read")
+        say(f"{len(failures):,} of {counted(len(found), 'recording')} could not be read")
     return bool(failures)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from earmark.cli.terminal.console import say
 from earmark.cli.terminal.eventresults import TABLE, Format, claim, lines, write
+from earmark.errors import agreed, counted
 from earmark.files.shown import shown
 
 if TYPE_CHECKING:
@@ -46,7 +47,9 @@ def convert(
     detecting.check_form(form, out)
     found = events_of(events, say)
     if form is not TABLE and each(form) and out is None and len(found) > 1:
-        raise EarmarkError(f"{form} has a file for each of the {len(found)} recordings: name a folder with --out")
+        raise EarmarkError(
+            f"{form} has a file for each of the {counted(len(found), 'recording')}: name a folder with --out"
+        )
     where: dict[str, Path] = {}
     if recordings:
         from earmark import audio
@@ -71,7 +74,7 @@ def convert(
     for _, reason in failures:
         say(reason)
     if out is not None:
-        say(f"{out}: {sum(map(len, found.values())):,} events of {len(found):,} recordings as {form}")
+        say(f"{out}: {counted(sum(map(len, found.values())), 'event')} of {counted(len(found), 'recording')} as {form}")
     return failures
 
 
@@ -112,13 +115,14 @@ def write_counts(events: Path, heard: Sequence[Heard], summary: Sequence[Path], 
     missing = summarise(summary, heard)
     if store is not None:
         rows = stores.write(heard, store, _facts(events))
-        say(f"store: {store}, {rows['events']:,} events of {rows['recordings']:,} recordings")
+        say(f"store: {store}, {counted(rows['events'], 'event')} of {counted(rows['recordings'], 'recording')}")
     say_notes([f"{each.recording}: {note}" for each in heard if each.began for note in each.began.notes])
     unknown = "does not tell when it began, so that it has no date and hour: say how names tell it with --names"
     say_notes([f"{each.recording}: {unknown}" for each in heard if each.began is None])
     say(
-        f"{events}: counted {len(heard):,} recordings, as long as their files tell. How much of it holds nothing that can be heard, or "
-        "could not be read, is not known here: earmark events tells it with --summary or --store from the beginning"
+        f"{events}: counted {counted(len(heard), 'recording')}, as long as their files tell. How much of it holds nothing "
+        "that can be heard, or could not be read, is not known here: earmark events tells it with --summary or --store from "
+        "the beginning"
     )
     return missing
 
@@ -148,7 +152,8 @@ def _where(events: Path, found: Mapping[str, list[Event]], recordings: Sequence[
         where = recordings_of(found, there, say)
         if left := len(set(there) - set(where.values())):
             say(
-                f"{events}: tells nothing of {left} of the {len(there)} recordings, not that they were heard: they are left out"
+                f"{events}: tells nothing of {left:,} of the {counted(len(there), 'recording')}, not that "
+                f"{agreed(left, 'it was heard: it is', 'they were heard: they are')} left out"
             )
         return where
     if (events / journal.NAME).is_file():
@@ -158,8 +163,9 @@ def _where(events: Path, found: Mapping[str, list[Event]], recordings: Sequence[
     gone = [name for name in found if not Path(name).is_file()]
     if gone:
         raise EarmarkError(
-            f"{events}: counts tell how long was recorded, and {len(gone)} of its {len(found)} recordings are not found, such as "
-            f"{gone[0]!r}: say with --recordings where they are"
+            f"{events}: counts tell how long was recorded, and {len(gone):,} of its {counted(len(found), 'recording')} "
+            f"{agreed(len(gone), 'is', 'are')} not found, such as {gone[0]!r}: say with --recordings where "
+            f"{agreed(len(gone), 'it is', 'they are')}"
         )
     return {name: Path(name) for name in found}
 
@@ -182,8 +188,10 @@ def _lengths(events: Path, where: Mapping[str, Path]) -> dict[str, float]:
             lengths[name] = seconds
     if unknown:
         raise EarmarkError(
-            f"{events}: counts tell how long was recorded, which {len(unknown)} of its {len(where)} recordings do not tell, such as "
-            f"{unknown[0]}. Say with --recordings where they are, or hear them again with earmark events --summary"
+            f"{events}: counts tell how long was recorded, which {len(unknown):,} of its {counted(len(where), 'recording')} "
+            f"{agreed(len(unknown), 'does', 'do')} not tell, such as "
+            f"{unknown[0]}. Say with --recordings where {agreed(len(unknown), 'it is, or hear it', 'they are, or hear them')} "
+            "again with earmark events --summary"
         )
     return lengths
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from earmark.cli.terminal.eventextras import Extras, Wanted
 from earmark.cli.terminal.eventresults import TABLE, Format
+from earmark.errors import counted
 
 if TYPE_CHECKING:
     from earmark.cli.terminal.drawing import Artist
@@ -214,7 +215,9 @@ def find(
 
     found = recordings(paths) if coming is None else []
     if form is not TABLE and each(form) and out is None and job is None and len(found) > 1:
-        raise EarmarkError(f"{form.value} has a file for each of the {len(found)} recordings: name a folder with --out")
+        raise EarmarkError(
+            f"{form.value} has a file for each of the {counted(len(found), 'recording')}: name a folder with --out"
+        )
     written.claim("--pictures", pictures, written.names_for(found, ".png"), ours.drawn)
     eventresults.claim(out, found, form, live=coming is not None)
     return found

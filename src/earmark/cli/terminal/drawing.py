@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from earmark.errors import agreed, counted
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -66,8 +68,9 @@ class Artist:
         late = [event for event in known or () if event.onset >= heard.duration]
         if known is not None and late:
             say(
-                f"{name}: {len(late)} known events begin after its end, at {heard.duration:.2f} s, such as {late[0].tag!r} from "
-                f"{late[0].onset:g} s: they are not drawn. Times are seconds from the start of the recording"
+                f"{name}: {counted(len(late), 'known event begins', 'known events begin')} after its end, at "
+                f"{heard.duration:.2f} s, such as {late[0].tag!r} from {late[0].onset:g} s: "
+                f"{agreed(len(late), 'it is', 'they are')} not drawn. Times are seconds from the start of the recording"
             )
             known = [event for event in known if event not in late]
         file = free_name(file, self.taken, ".png")
@@ -127,8 +130,9 @@ def _by_recording(table: Path, known: dict[str, list[Event]], found: Sequence[Pa
     if missing and found:
         name, why = next(iter(missing.items()))
         say(
-            f"{table}: {len(missing)} of its {len(known)} recordings are not among the {len(found)} that are heard, such as "
-            f"{name!r}{why and f' ({why})'}: their known events are drawn nowhere"
+            f"{table}: {len(missing):,} of its {counted(len(known), 'recording')} {agreed(len(missing), 'is', 'are')} not "
+            f"among the {len(found):,} that {agreed(len(found), 'is', 'are')} heard, such as "
+            f"{name!r}{why and f' ({why})'}: {agreed(len(missing), 'its', 'their')} known events are drawn nowhere"
         )
     drawn: dict[Path, list[Event]] = {}
     for name, path in where.items():

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from earmark.errors import counted
+
 if TYPE_CHECKING:
     from earmark.cli.terminal.jobs import Kept, Results
     from earmark.files.journal import Journal
@@ -215,7 +217,10 @@ def embed_files(
         unread = [{"path": written(path), "reason": written(reason)} for path, reason in failures]
         print_json({**told, **facts, "unread": unread})
     else:
-        say(f"{told['out']}: {told['windows']:,} windows of {told['recordings']:,} recordings, {width} numbers each")
+        say(
+            f"{told['out']}: {counted(told['windows'], 'window')} of {counted(told['recordings'], 'recording')}, "
+            f"{counted(width, 'number')} each"
+        )
     return say_failures(failures, found, paths, errors)
 
 

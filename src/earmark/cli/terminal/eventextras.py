@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from earmark.errors import agreed, counted
 from earmark.files import notation
 from earmark.files.journal import KEPT
 from earmark.files.stores import place
@@ -147,8 +148,10 @@ class Extras:
 
         if self.before:
             say(
-                f"{len(self.before)} recordings were to be heard again, and were not: the clips of what was heard in them before stay, "
-                f"{sum(map(len, self.before.values()))} files such as {next(iter(self.before.values()))[0]}"
+                f"{counted(len(self.before), 'recording was', 'recordings were')} to be heard again, and "
+                f"{agreed(len(self.before), 'was', 'were')} not: the clips of what was "
+                f"heard in {agreed(len(self.before), 'it', 'them')} before stay, "
+                f"{counted(sum(map(len, self.before.values())), 'file')} such as {next(iter(self.before.values()))[0]}"
             )
         if self.wanted.summary:
             self.missing += summarise(self.wanted.summary, self._listened())
@@ -156,7 +159,7 @@ class Extras:
             from earmark.events import store
 
             rows = store.write(self._listened(), folder, facts)
-            say(f"store: {folder}, {rows['events']:,} events of {rows['recordings']:,} recordings")
+            say(f"store: {folder}, {counted(rows['events'], 'event')} of {counted(rows['recordings'], 'recording')}")
         if self.unheard:
             say(
                 f"{self.unheard / 3600:.2g} h of what was recorded hold nothing that can be heard, such as silence: they count as recorded "

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from earmark.cli.terminal import forms
-from earmark.errors import UnknownName
+from earmark.errors import UnknownName, counted
 from earmark.files.shown import shown, written
 from earmark.plugins import broken
 from earmark.registry import EVENT_FORMATS, did_you_mean
@@ -226,7 +226,9 @@ def claim(out: Path | None, found: Sequence[Path], form: Any, *, live: bool = Fa
         options.claim("--out", out, files(found, form), lambda file: wrote(file, form))
         return
     if each(form) and not live and len(found) != 1:
-        raise EarmarkError(f"--out {out}: {form} has a file for each of the {len(found)} recordings. Name a folder")
+        raise EarmarkError(
+            f"--out {out}: {form} has a file for each of the {counted(len(found), 'recording')}. Name a folder"
+        )
     options.places.claim("--out", out, lambda file: wrote(file, form))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from earmark.cli.terminal import needing
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, agreed, counted
 
 if TYPE_CHECKING:
     from earmark.evaluation.exported import Judged
@@ -103,11 +103,11 @@ class Exported:
         } | ({"lengths": self.lengths.as_dict()} if self.lengths else {})
 
     def text(self) -> str:
-        lines = [f"{self.file}: {self.size:,} bytes, {', '.join(self.graphs)}", f"compared on {self.sounds}:"]
+        lines = [f"{self.file}: {counted(self.size, 'byte')}, {', '.join(self.graphs)}", f"compared on {self.sounds}:"]
         for proof in self.proofs:
             lines.append(
                 f"  {proof.engine}: scores differ by {proof.max_abs_difference:.1e} at most; "
-                f"{proof.flips} of {proof.windows} windows have another first tag"
+                f"{proof.flips:,} of {counted(proof.windows, 'window')} {agreed(proof.flips, 'has', 'have')} another first tag"
                 + (f": {proof.verdict}" if proof.verdict else "")
             )
         lines += [self.lengths.text()] if self.lengths else []
@@ -156,9 +156,7 @@ def leave(told: Exported) -> None:
         from earmark.cli.terminal.console import say
 
         count = len(told.unread)
-        say(
-            f"{count} recording{'s' if count != 1 else ''} of those that it was to hear could not be read; the file is written"
-        )
+        say(f"{counted(count, 'recording')} of those that it was to hear could not be read; the file is written")
         raise typer.Exit(1)
 
 
@@ -281,10 +279,10 @@ def _graphs(tagger: Tagger, sounds: str, wanted: Wanted) -> Part:
             run = lengths.of_body(tagger, graph.whole(tagger.stored()[0] | part.own))
             part.lengths = lengths.compare(tagger, run, trust.ALLOWED["int8"])
     for count in [] if wanted.onnx else exporting.sizes(tagger):
-        say(f"exporting {count} overlapping windows at once")
+        say(f"exporting {counted(count, 'overlapping window')} at once")
         if (several := exporting.stretch(tagger, count)) is not None:
             part.graphs.append(several)
-            part.names.append(f"{count} overlapping windows")
+            part.names.append(counted(count, "overlapping window"))
     return part
 
 
@@ -300,7 +298,7 @@ def _heard(tagger: AnyTagger, clips: Clips, wanted: Wanted) -> list[Path]:
     shown = {led_to(path) for path in audio.find(wanted.calibrate, say)} if wanted.calibrate else set()
     if both := len(shown & {led_to(path) for path in heard}):
         say(
-            f"int8's ranges are taken of {both} of the recordings that it is judged on: its figures may be a little too good"
+            f"int8's ranges are taken of {both:,} of the recordings that it is judged on: its figures may be a little too good"
         )
     return heard
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from earmark.cli.terminal.console import say
+from earmark.errors import agreed, counted
 from earmark.files.shown import shown
 
 SIGNS = ("=", "+", "-", "@", "\t", "\r")
@@ -47,11 +48,10 @@ class Formulas:
             return
         first = shown(next(iter(self.names)))
         first = first if len(first) <= SHOWN else f"{first[:SHOWN]}…"
-        many = "1 name" if len(self.names) == 1 else f"{len(self.names)} names"
-        begins = "begins" if len(self.names) == 1 else "begin"
         say(
-            f"{many} in these tables {begins} with one of = + - @, a tab or a carriage return, such as {first}: a spreadsheet "
-            f"may run them as formulas: open as text{otherwise}"
+            f"{counted(len(self.names), 'name')} in these tables {agreed(len(self.names), 'begins', 'begin')} with one of = + "
+            f"- @, a tab or a carriage return, such as {first}: a spreadsheet "
+            f"may run {agreed(len(self.names), 'it as a formula', 'them as formulas')}: open as text{otherwise}"
         )
 
     def _rows(self, lines: Iterable[str], separator: str) -> None:

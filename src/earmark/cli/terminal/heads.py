@@ -12,7 +12,7 @@ import typer
 from earmark.cli.terminal.needing import Needs
 from earmark.cli.terminal.values import given
 from earmark.cli.terminal.written import OwnFolder
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, counted
 
 if TYPE_CHECKING:
     from earmark.data.manifest import Manifest
@@ -192,7 +192,8 @@ def _folds(base: Any, question: Question, plan: Recipe, clips: Manifest, asked: 
         rows.append((name, *(str(head.setting[key]) for key in ("kind", "strength", "combine", "weigh")), *figures))
     print_table(["fold", "head", "strength", "windows by", "weighed by", "inner accuracy", "inner loss"], rows)
     say(
-        f"{question.out}: {len(rows)} taggers; `earmark evaluate {question.out}` reports each on the fold that it was not trained on"
+        f"{question.out}: {counted(len(rows), 'tagger')}; `earmark evaluate {question.out}` reports each on the fold that it "
+        "was not trained on"
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from earmark.errors import AudioError, EarmarkError
+from earmark.errors import AudioError, EarmarkError, agreed, counted
 from earmark.files import is_of_the_name, tally
 from earmark.files.journal import PIECES, RESULTS, SHARDS, Journal
 from earmark.files.mirror import mirror_of, mirrored
@@ -185,7 +185,9 @@ class Job:
 
         self._opened.close()
         if kind is KeyboardInterrupt:
-            say(f"{len(self.journal.entries)} recordings are done; the same command goes on from here")
+            say(
+                f"{counted(len(self.journal.entries), 'recording is', 'recordings are')} done; the same command goes on from here"
+            )
 
     def todo(self, found: Sequence[Path], retry: bool) -> Sequence[Path]:
         from earmark.cli.terminal.console import say
@@ -195,9 +197,12 @@ class Job:
         joins = {"words": without("--shard"), "folder": os.getcwd()} if of_shard else None
         left = self.journal.todo(found, retry, joins)
         if self.journal.taken_over:
-            say(f"{self.journal.taken_over} recordings were done by shards")
+            say(f"{counted(self.journal.taken_over, 'recording was', 'recordings were')} done by shards")
         if len(left) < len(found):
-            say(f"{len(found) - len(left)} of {len(found)} recordings are done already")
+            say(
+                f"{len(found) - len(left):,} of {counted(len(found), 'recording')} "
+                f"{agreed(len(found) - len(left), 'is', 'are')} done already"
+            )
         return left
 
     def add(self, heard: Scored, events: Any) -> None:
@@ -212,8 +217,9 @@ class Job:
 
         if unknown := self.journal.unnoted(found):
             say(
-                f"{unknown} recordings were done by an earmark that did not keep in the job what is to be said of their audio, such as "
-                "silence or a file that is cut off: it was said then"
+                f"{counted(unknown, 'recording was', 'recordings were')} done by an earmark that did not keep in the job what "
+                f"is to be said of {agreed(unknown, 'its', 'their')} audio, such as silence or a file that is cut off: it was "
+                "said then"
             )
         return list(dict.fromkeys([*self.journal.notes(found), *now]))
 
@@ -235,9 +241,10 @@ class Job:
             say(f"results: {path}")
         if besides:
             say(
-                f"{len(besides):,} recordings that this job heard before are not among those of now, such as {besides[0]}: what was "
-                f"heard in them stays in {self.shown / RESULTS}, and is not in the results of all. Name them too, where they are, or "
-                "take a --job for each disk"
+                f"{counted(len(besides), 'recording')} that this job heard before {agreed(len(besides), 'is', 'are')} not "
+                f"among those of now, such as {besides[0]}: what was heard in {agreed(len(besides), 'it', 'them')} stays in "
+                f"{self.shown / RESULTS}, and is not in the results of all. Name "
+                f"{agreed(len(besides), 'it too, where it is', 'them too, where they are')}, or take a --job for each disk"
             )
         return self.journal.failures(found)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from earmark.cli.terminal.bar import Bar, leave_with, write_unread
 from earmark.cli.terminal.console import print_json, print_table, say, say_notes
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, counted
 from earmark.files import notation
 
 if TYPE_CHECKING:
@@ -75,7 +75,9 @@ def _tell_seeds(tagger: str, judge: Callable[[str | Path], Evaluation], wanted: 
     place.mkdir(parents=True, exist_ok=True)
     facts = notation.text(told.as_dict())
     write_text(place / SEEDS, facts + "\n")
-    say(f"{place / SEEDS}: the figures of {len(told.seeds)} seeds, mean and spread; the reports are beside the taggers")
+    say(
+        f"{place / SEEDS}: the figures of {counted(len(told.seeds), 'seed')}, mean and spread; the reports are beside the taggers"
+    )
     if wanted.as_json:
         print(facts)
     else:

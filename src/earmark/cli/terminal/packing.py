@@ -9,6 +9,7 @@ import typer
 from earmark.cli.terminal.bar import Bar
 from earmark.cli.terminal.console import SHOWN, say, say_notes
 from earmark.data import packs
+from earmark.errors import agreed, counted
 
 
 def check_pack(folder: Path) -> None:
@@ -25,12 +26,17 @@ def check_pack(folder: Path) -> None:
     for note in found.notes:
         say(f"{folder}: {note}")
     if found.remembered:
-        say(f"{found.remembered} clips could not be read in a training and are left out: {folder / packs.UNREADABLE}")
+        say(
+            f"{counted(found.remembered, 'clip')} could not be read in a training and {agreed(found.remembered, 'is', 'are')} "
+            f"left out: {folder / packs.UNREADABLE}"
+        )
     if found.damaged:
         names = ", ".join(found.damaged[:SHOWN])
         say(
-            f"{folder}: {len(found.damaged)} of {len(pack.shards)} shards are not as they were written ({names}), and "
-            f"{len(found.broken)} clips in them: fetch these shards again, or pack anew"
+            f"{folder}: {len(found.damaged):,} of {counted(len(pack.shards), 'shard')} "
+            f"{agreed(len(found.damaged), 'is', 'are')} not as {agreed(len(found.damaged), 'it was', 'they were')} written "
+            f"({names}), and {counted(len(found.broken), 'clip')} in "
+            f"{agreed(len(found.damaged), 'it: fetch this shard', 'them: fetch these shards')} again, or pack anew"
         )
         raise typer.Exit(1)
     say(f"{folder}: nothing is wrong with it. {pack.told()}")
@@ -41,16 +47,27 @@ def told(packed: packs.Packed, clips: int) -> None:
     say_notes([f"{path}: {note}" for _, path, note in packed.notes])
     if packed.notes:
         changed, clipped = (len({name for name, _, note in packed.notes if what in note}) for what in ("", "clipped"))
-        loud = f", of which {clipped} exceed full scale and are clipped" if clipped else ""
-        say(f"there is something to know of the sound of {changed} clips{loud}: {packed.folder / packs.NOTES}")
+        loud = (
+            f", of which {clipped:,} {agreed(clipped, 'exceeds full scale and is', 'exceed full scale and are')} clipped"
+            if clipped
+            else ""
+        )
+        say(
+            f"there is something to know of the sound of {counted(changed, 'clip')}{loud}: {packed.folder / packs.NOTES}"
+        )
     for _, path, reason in packed.failures[:SHOWN]:
         say(f"{path}: {reason}")
     if packed.done_before:
-        say(f"{packed.done_before} of {len(packed.shards)} shards were there already")
+        say(
+            f"{packed.done_before:,} of {counted(len(packed.shards), 'shard')} {agreed(packed.done_before, 'was', 'were')} there already"
+        )
     size = sum(shard.size for shard in packed.shards)
-    say(f"{packed.folder}: {packed.clips} clips in {len(packed.shards)} shards, {size / 1e6:,.1f} MB")
+    say(
+        f"{packed.folder}: {counted(packed.clips, 'clip')} in {counted(len(packed.shards), 'shard')}, {size / 1e6:,.1f} MB"
+    )
     if packed.failures:
         say(
-            f"{len(packed.failures)} of {clips} clips could not be read and are left out: {packed.folder / packs.ERRORS}"
+            f"{len(packed.failures):,} of {counted(clips, 'clip')} could not be read and "
+            f"{agreed(len(packed.failures), 'is', 'are')} left out: {packed.folder / packs.ERRORS}"
         )
         raise typer.Exit(1)

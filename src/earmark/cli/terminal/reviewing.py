@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from earmark.cli.terminal import needing
 from earmark.cli.terminal.console import output, print_json, print_table, say
+from earmark.errors import agreed, counted
 from earmark.files import notation
 
 if TYPE_CHECKING:
@@ -175,8 +176,9 @@ def summarise(files: Sequence[Path], as_json: bool) -> None:
     shared = Counter(name for its in names for name in its)
     if both := sorted(name for name, count in shared.items() if count > 1):
         say(
-            f"{len(both)} recordings are in several of these tables, such as {both[0]}: if they are the same sounds, and not only called "
-            "alike, what was found in them counts twice"
+            f"{counted(len(both), 'recording is', 'recordings are')} in several of these tables, such as {both[0]}: if "
+            f"{agreed(len(both), 'it is the same sound', 'they are the same sounds')}, and not only called alike, what was found in "
+            f"{agreed(len(both), 'it', 'them')} counts twice"
         )
     if as_json:
         return print_json([each.as_dict() for each in told])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import typer
 
 from earmark.cli.terminal.console import print_json, print_table, say, unnamed, write_errors
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, agreed, counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +48,8 @@ def leave_with(made: Made, file: Path | None) -> None:
     if not failures:
         return
     say(
-        f"{len(made.unread)} recordings could not be used and were left out; {len(made.spoilt)} scenes could not be made"
+        f"{counted(len(made.unread), 'recording')} could not be used and {agreed(len(made.unread), 'was', 'were')} left out; "
+        f"{counted(len(made.spoilt), 'scene')} could not be made"
     )
     raise typer.Exit(1)
 

@@ -8,6 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from earmark.errors import counted
+
 if TYPE_CHECKING:
     from earmark.evaluation.engines import Way
     from earmark.evaluation.filespeed import Speed
@@ -129,12 +131,13 @@ def compare(told: Shared, as_json: bool) -> None:
         ),
     ]
     title = (
-        f"{told.net}: {told.windows} windows of {told.window:g} s every {told.hop:,} samples at {told.sample_rate:,} Hz"
+        f"{told.net}: {counted(told.windows, 'window')} of {told.window:g} s every {counted(told.hop, 'sample')} at "
+        f"{told.sample_rate:,} Hz"
     )
     print_table(("", "seconds", "times real time", "speed-up", "bound"), rows, title)
     print(f"largest difference of a score: {told.max_abs_difference:.1e}")
     if told.together:
-        print(f"{told.together} windows at once; not shared: {'; '.join(told.why) or 'nothing'}")
+        print(f"{counted(told.together, 'window')} at once; not shared: {'; '.join(told.why) or 'nothing'}")
 
 
 def tell(speed: Speed, listener: AnyTagger, as_json: bool) -> None:
@@ -186,8 +189,10 @@ def tell_engines(tagger: str, paths: Sequence[Path], rounds: int, batch: int | N
 
 
 def _line(way: Way, first: Way) -> str:
-    differs = "" if way is first else f", scores differ by {way.max_abs_difference:.1e} at most, {way.flips} flips"
+    differs = (
+        "" if way is first else f", scores differ by {way.max_abs_difference:.1e} at most, {counted(way.flips, 'flip')}"
+    )
     return (
         f"{way.engine} {way.precision}: {way.audio_seconds_per_second:.0f} s of audio a second, {way.ratio:.2f} times"
-        f" {first.engine} {first.precision}{differs} ({way.windows} windows)"
+        f" {first.engine} {first.precision}{differs} ({counted(way.windows, 'window')})"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from earmark.errors import TaggerError
+from earmark.errors import TaggerError, counted
 from earmark.files.shown import shown
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def _members(described: Described) -> list[str]:
     head, recipes = described.head, described.recipes
     tags, task = head["members"][0]["vocabulary"], recipes[0]["task"]
     told = [
-        f"{described.path.stem}: an ensemble of {len(recipes)} taggers",
+        f"{described.path.stem}: an ensemble of {counted(len(recipes), 'tagger')}",
         f"  tags        {len(tags)}: {', '.join(tags)}",
         f"  combines    recordings' scores by the {head['rule']} mean; {task} tag{'s' * (task == 'many')} a clip",
     ]
@@ -92,7 +92,7 @@ def told_rows(facts: Facts) -> list[tuple[str, str]]:
         rows.append(("trained on", str(facts.dataset)))
     for part, clips in (facts.split.parts() if facts.split else {}).items():
         if clips.clips:
-            count = " ".join(filter(None, [clips.counted, f"{clips.clips} clips"]))
+            count = " ".join(filter(None, [clips.counted, counted(clips.clips, "clip")]))
             lost = f", of which {clips.unread} could not be read" if clips.unread else ""
             rows.append((part, count + (f", fold {', '.join(clips.folds)}" if clips.folds else "") + lost))
     rows += [
@@ -106,13 +106,15 @@ def told_rows(facts: Facts) -> list[tuple[str, str]]:
             rows.append(("inner folds", ", ".join(told)))
         if (background := head.background) is not None:
             count, of, each = (background[key] for key in ("windows", "recordings", "weight"))
-            rows.append(("background", f"{count:,} windows of {of:,} recordings, each counting {each:g}"))
+            rows.append(
+                ("background", f"{counted(count, 'window')} of {counted(of, 'recording')}, each counting {each:g}")
+            )
     if (origin := facts.adopted) is not None:
         rows.append(("adopted", f"{origin.file}, {origin.layout}, {origin.weights}"))
         rows += [("licence", origin.licence), ("origin", f"{origin.source}; sha256 {origin.sha256}")]
         rows.append(("tags from", f"{origin.labels}; sha256 {origin.labels_sha256}"))
     if facts.soup is not None:
-        rows.append(("weights", f"the mean of those of {len(facts.soup.taggers)} taggers"))
+        rows.append(("weights", f"the mean of those of {counted(len(facts.soup.taggers), 'tagger')}"))
     if (chosen := facts.chosen) is not None:
         of = "" if chosen.of is None else f" of {chosen.of}"
         rows.append(("epoch", f"{chosen.number}{of}, chosen by {chosen.by or 'a rule that is not given'}"))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from earmark.cli.terminal.epochlines import EpochLines, figures_of
+from earmark.errors import counted
 
 if TYPE_CHECKING:
     from earmark.data.manifest import Manifest
@@ -132,7 +133,9 @@ def train_folds(plan: Recipe, clips: Manifest, out: Path, asked: Sequence[str], 
     ]
     over = _over([row.figures for row in rows.values()], figures)
     print_table(["fold", "epoch", *(f"validation {key}" for key in figures)], table + over)
-    say(f"{out}: {len(rows)} taggers; `earmark evaluate {out}` reports each on the fold that it was not trained on")
+    say(
+        f"{out}: {counted(len(rows), 'tagger')}; `earmark evaluate {out}` reports each on the fold that it was not trained on"
+    )
 
 
 def train_seeds(
@@ -171,7 +174,9 @@ def train_seeds(
     for what in ("mean", "deviation", "lowest", "highest") if spread else ():
         table.append((what, *(_shown(spread.get(key, {}).get(what)) for key in names)))
     print_table(["seed", *(f"validation {key}" for key in names)], table)
-    say(f"{out}: {len(runs)} seeds, {seeds.FILE}; `earmark evaluate {out}` judges each, and tells mean and spread")
+    say(
+        f"{out}: {counted(len(runs), 'seed')}, {seeds.FILE}; `earmark evaluate {out}` judges each, and tells mean and spread"
+    )
 
 
 def _reading(told: Mapping[str, Any]) -> dict[str, Any]:

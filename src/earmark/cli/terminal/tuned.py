@@ -12,7 +12,7 @@ import typer
 from earmark.cli.terminal import needing, values
 from earmark.cli.terminal.bar import Bar
 from earmark.cli.terminal.console import output, print_json, print_table, say
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, counted
 from earmark.evaluation.wording import number, title
 from earmark.files.tables import Rows
 
@@ -91,7 +91,9 @@ def windows(
             for w in (each.windows,)
         ]
         print_table(("hop", "combine", "weigh", title(told.metric), ""), rows)
-    say(f"{len(told.tried)} settings tried on {len(told.clips)} clips, which the choice makes look a little too good")
+    say(
+        f"{counted(len(told.tried), 'setting')} tried on {counted(len(told.clips), 'clip')}, which the choice makes look a little too good"
+    )
     say(f"{file}: {'keeps its windows, which are the best' if best == told.own else 'has these windows now'}")
     _say_unread(told.unread, len(told.clips) + len(told.unread))
 
@@ -180,7 +182,7 @@ def _say_unread(unread: Sequence[Unread], clips: int) -> None:
     for each in unread[:SHOWN]:
         say(f"{each.path}: {each.reason}")
     if unread:
-        say(f"{len(unread)} of {clips} clips could not be read")
+        say(f"{len(unread):,} of {counted(clips, 'clip')} could not be read")
         raise typer.Exit(1)
 
 
