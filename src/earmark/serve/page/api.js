@@ -105,6 +105,8 @@ export function say(told, bad = false) {
   place.hidden = !told;
 }
 
+export const numbered = (count, one, many = `${one}s`) => `${count.toLocaleString("en")} ${count === 1 ? one : many}`; // as earmark.errors.counted
+
 export const words = (label) => label.replaceAll("_", " ");
 
 export function element(tag, values = {}, ...children) {

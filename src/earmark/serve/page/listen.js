@@ -1,5 +1,5 @@
 // One recording: dropped, chosen or recorded; looked at, heard, and kept as a file of events.
-import { ask, clock, element, json, latest, query, say, send, words } from "./api.js";
+import { ask, clock, element, json, latest, numbered, query, say, send, words } from "./api.js";
 import { Recorder } from "./recorder.js";
 import { View } from "./view.js";
 
@@ -50,7 +50,7 @@ function dropping(place) {
     event.preventDefault(); event.stopPropagation(); at("drop").classList.remove("over");
     const files = [...event.dataTransfer.files];
     if (!files.length || at("listen").hidden) return;
-    if (files.length > 1) say(`${files.length} files were dropped; this is the first, ${files[0].name}.`);
+    if (files.length > 1) say(`${numbered(files.length, "file was", "files were")} dropped; this is the first, ${files[0].name}.`);
     take(files[0], files[0].name, files.length > 1);
   });
 }
@@ -70,7 +70,7 @@ function show(told) {
   threshold = null; salvage = false;
   at("shown").hidden = false;
   at("what").textContent = recording.name;
-  at("facts").textContent = `${clock(recording.seconds)} · ${recording.sample_rate.toLocaleString("en")} Hz · ${recording.channels === 1 ? "one channel" : `${recording.channels} channels, heard as their mean`} · ${recording.container} ${recording.codec}`;
+  at("facts").textContent = `${clock(recording.seconds)} · ${recording.sample_rate.toLocaleString("en")} Hz · ${recording.channels === 1 ? "one channel" : `${numbered(recording.channels, "channel")}, heard as their mean`} · ${recording.container} ${recording.codec}`;
   view.show(recording);
   at("view").focus({ preventScroll: true });
   hear(); // what is still asked of the one before is given up: it will be no more
@@ -116,7 +116,7 @@ function kept(name) { // of a recording of the folder that is too long to be hea
     at("threshold-told").textContent = values.size === 1 ? [...values][0].toFixed(2) : "each tag's own";
     view.threshold = null;
     view.heard({ times: [], tags: labels.map((label) => ({ label, threshold: thresholds[label], values: [] })) }, events);
-    at("events-told").textContent = `${told.total ? told.total.toLocaleString("en") : "No"} event${told.total === 1 ? "" : "s"} at the thresholds of that job${told.total > events.length ? `; the first ${events.length.toLocaleString("en")} are shown` : ""}.`;
+    at("events-told").textContent = `${told.total ? numbered(told.total, "event") : "No events"} at the thresholds of that job${told.total > events.length ? `; the first ${numbered(events.length, "is", "are")} shown` : ""}.`;
     rows(events);
   });
 }
@@ -145,7 +145,7 @@ function events() {
     const { frames, calibrated, windows } = asked, limit = about.threshold; // not what they are by now: that is asked for next
     view.threshold = limit;
     view.heard(null, events);
-    at("events-told").textContent = `${events.length || "No"} event${events.length === 1 ? "" : "s"} at ${limit === null ? (calibrated ? "the thresholds that were chosen for this tagger" : "threshold 0.5, as none was chosen for this tagger") : `threshold ${limit.toFixed(2)}`}.` +
+    at("events-told").textContent = `${events.length ? numbered(events.length, "event") : "No events"} at ${limit === null ? (calibrated ? "the thresholds that were chosen for this tagger" : "threshold 0.5, as none was chosen for this tagger") : `threshold ${limit.toFixed(2)}`}.` +
       (frames ? "" : ` This tagger scores windows of ${windows.length ?? "several"} s: edges are no finer.`);
     rows(events);
     for (const form of FORMS) at(`as-${form}`).href = `v1/recordings/${id}/events?${query({ ...about, format: form, download: true })}`;

@@ -1,5 +1,5 @@
 // Which page is shown, which tagger is asked, and the door where the service asks for a token.
-import { json, post, say } from "./api.js";
+import { json, numbered, post, say } from "./api.js";
 import * as listen from "./listen.js";
 import * as live from "./live.js";
 import * as recordings from "./recordings.js";
@@ -36,7 +36,7 @@ const megabytes = (bytes) => `${(bytes / 1e6).toLocaleString("en", bytes < 1e6 ?
 
 function spoken(seconds) { // 90 → 1 minute 30 seconds
   const minutes = Math.floor(seconds / 60), rest = Math.round((seconds - 60 * minutes) * 10) / 10;
-  const of = (count, what) => (count ? [`${count} ${what}${count === 1 ? "" : "s"}`] : []);
+  const of = (count, what) => (count ? [numbered(count, what)] : []);
   return [...of(minutes, "minute"), ...of(rest, "second")].join(" ");
 }
 

@@ -1,5 +1,5 @@
 // The folder of recordings: a job that hears it, events by hour and tag, and the files.
-import { clock, element, json, latest, play, post, query, say, unplayed, words } from "./api.js";
+import { clock, element, json, latest, numbered, play, post, query, say, unplayed, words } from "./api.js";
 
 const at = (id) => document.getElementById(id), STEP = 100, OFTEN = 1500, SELDOM = 5000; // ms between two looks at a job; where the last one failed
 const named = latest(() => later(look)), watched = latest(() => later(watch)), counted = latest(), listed = latest(), filed = latest();
@@ -91,7 +91,7 @@ function watch() {
     at("stop").hidden = !runs; at("begin").disabled = runs;
     at("retry").hidden = runs || !job.unread || !job.goes_on;
     at("table-csv").hidden = !job.events; at("table-csv").href = `v1/jobs/${id}/table?format=csv`;
-    at("job-told").textContent = `${job.done.toLocaleString("en")} of ${job.total.toLocaleString("en")} recordings heard (${clock(job.seconds, 0)}), ${job.events.toLocaleString("en")} events` +
+    at("job-told").textContent = `${job.done.toLocaleString("en")} of ${numbered(job.total, "recording")} heard (${clock(job.seconds, 0)}), ${numbered(job.events, "event")}` +
       `${job.silent ? `, ${job.silent.toLocaleString("en")} silent` : ""}${job.noted ? `, ${job.noted.toLocaleString("en")} with notes` : ""}${job.unread ? `, ${job.unread.toLocaleString("en")} could not be read` : ""}${runs ? " …" : job.state === "done" ? "." : `; ${job.state}.`}` +
       `${job.gone ? ` ${job.gone === 1 ? "One that was heard is" : `${job.gone.toLocaleString("en")} that were heard are`} not in the folder any more, or not as it was then: what was found there is kept, and counts again once it is back.` : ""}`;
     counts();
@@ -120,7 +120,7 @@ function shaded(count, most, tag, hour, by) {
 }
 
 const when = (hour, by) => hour === null ? "" : by === "clock" ? ` from ${hour} to ${hour + 1} o'clock` : ` in hour ${hour + 1}`;
-const button = (count, tag, hour, by) => element("button", { type: "button", ariaLabel: `${count} events of ${words(tag)}${when(hour, by)}: list them`,
+const button = (count, tag, hour, by) => element("button", { type: "button", ariaLabel: `${numbered(count, "event")} of ${words(tag)}${when(hour, by)}: list them`,
   onclick: async () => { cell = { tag, hour, by }; await list(); at("listed-head").focus(); at("listed-head").scrollIntoView({ block: "start", behavior: "smooth" }); } }, String(count));
 
 function list(more = false) {
@@ -162,7 +162,7 @@ const bare = ({ name, notes }) => (notes ?? []).map((told) => (told.startsWith(`
 function files(more = false) {
   const first = more ? shownFiles : 0;
   return filed((signal) => json(`v1/recordings?${query({ job: at("job").value, name: at("filter").value, only: at("job").value && at("only").value, first, most: STEP })}`, { signal }), (told) => {
-    at("files-told").textContent = `${told.total.toLocaleString("en")} recordings${told.passed_over ? `; ${told.passed_over}` : ""}.`;
+    at("files-told").textContent = `${numbered(told.total, "recording")}${told.passed_over ? `; ${told.passed_over}` : ""}.`;
     const rows = told.recordings.map((each) => element("tr", {}, element("td", { className: "words file" }, each.error ? each.name : element("a", { href: `#listen/${each.id}` }, each.name), 
         ...(each.error ? [each.error.replace("ask with salvage=true", "let them be heard with “use what can be read”, above")] : bare(each)).map((told) => element("p", { className: "aside" }, told))),
       element("td", {}, each.seconds === null ? "" : clock(each.seconds)), element("td", {}, each.state === "heard" ? String(each.events) : ""),

@@ -1,5 +1,5 @@
 // One event after the other: right, wrong, another tag, other edges; and what the answers say of the tagger so far.
-import { json, clock, element, latest, post, query, say, words } from "./api.js";
+import { json, clock, element, latest, numbered, post, query, say, words } from "./api.js";
 import { Edges } from "./edges.js";
 import * as examples from "./examples.js";
 import * as training from "./training.js";
@@ -46,7 +46,7 @@ async function begun(all) {
   at("no-review").textContent = folder ? "There are no events yet: let a tagger hear the folder, under Recordings." : "This service was started without a folder of recordings, and reviews are of what was heard in one.";
   if (none) return;
   const chosen = at("review-job").value;
-  at("review-job").replaceChildren(...jobs.map((each) => new Option(`${each.tagger} · ${each.begun.slice(0, 10)} · ${each.events} events`, each.id)));
+  at("review-job").replaceChildren(...jobs.map((each) => new Option(`${each.tagger} · ${each.begun.slice(0, 10)} · ${numbered(each.events, "event")}`, each.id)));
   if (jobs.some((each) => String(each.id) === chosen)) at("review-job").value = chosen;
   if (await next(true)) await training.show();
 }

@@ -1,5 +1,5 @@
 // Training again behind the page: what is learnt from, how far it is, what changed, and whether the new tagger is taken.
-import { element, json, latest, post, say, words } from "./api.js";
+import { element, json, latest, numbered, post, say, words } from "./api.js";
 
 const at = (id) => document.getElementById(id), OFTEN = 1000, SELDOM = 5000; // ms between two looks while one runs; where the last one failed
 const STATES = { preparing: "is being prepared", running: "runs", stopped: "was stopped; train again to go on", done: "is done: take the new tagger, or reject it",
@@ -41,7 +41,7 @@ function shown(told) {
   const name = pupil = learner(told), count = told.answers[name] ?? 0, runs = told.trainings.some((each) => each.state === "running");
   at("train").disabled = runs || !!told.lacks || !count || !name;
   at("train").textContent = told.trainings[0]?.state === "stopped" ? "Train again, or go on" : "Train again";
-  at("train-told").textContent = told.lacks ?? (name ? `${name} would learn from its clips and from ${count.toLocaleString("en")} answer${count === 1 ? "" : "s"}, in all jobs over this folder${told.gone[name] ? `, and not from ${told.gone[name]} whose recordings are gone` : ""}. It takes minutes and goes on behind the page; the tagger that answers now stays until you take the new one.`
+  at("train-told").textContent = told.lacks ?? (name ? `${name} would learn from its clips and from ${numbered(count, "answer")}, in all jobs over this folder${told.gone[name] ? `, and not from ${numbered(told.gone[name], "whose recording is", "whose recordings are")} gone` : ""}. It takes minutes and goes on behind the page; the tagger that answers now stays until you take the new one.`
     : "The tagger of these events is not served any more: choose others above.");
   const focused = document.activeElement?.dataset?.key, open = [...at("trainings").querySelectorAll("details[open]")].map((each) => each.dataset.key);
   at("trainings").replaceChildren(...told.trainings.map(one)); // anew each second while one runs: what was open or held stays so
@@ -55,7 +55,7 @@ function shown(told) {
 function one(training) {
   const { id, state, progress } = training, word = STATES[state] ?? (unserved(state) ? `was ${state}` : state);
   const when = new Date(training.begun).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
-  const parts = [element("h3", {}, `Training ${id} of ${training.tagger}`), element("p", { className: "aside" }, `${when}, from ${training.answers} answers. It ${word}.`)];
+  const parts = [element("h3", {}, `Training ${id} of ${training.tagger}`), element("p", { className: "aside" }, `${when}, from ${numbered(training.answers, "answer")}. It ${word}.`)];
   if (progress) parts.push(element("progress", { max: Math.max(1, progress.total), value: progress.done, ariaLabel: `Training ${id}: ${progress.what}` }),
     element("p", { className: "aside" }, `${progress.what}: ${progress.done.toLocaleString("en")} of ${progress.total.toLocaleString("en")}`));
   if (training.changed) parts.push(table(training.changed));

@@ -1,6 +1,6 @@
 // A recording over time: waveform, spectrogram with its axis in Hz, tags and events. What is drawn of sound the service
 // computes (peaks, spectrogram, sound as WAV), so that a recording of hours is never whole in the browser.
-import { ask, clock, json, latest, play, query, unplayed, whole, words } from "./api.js";
+import { ask, clock, json, latest, numbered, play, query, unplayed, whole, words } from "./api.js";
 
 const LEFT = 46, TOP = 20, WAVE = 64, SPECTRUM = 190, LANE = 40, GAP = 8; // px
 export const LONGEST = 300; // s of a spectrogram
@@ -142,7 +142,7 @@ export class View {
     const [start, end] = this.range, heard = this.events.map((e) => words(e.label));
     const tags = [...new Set(heard)].slice(0, 5).join(", ");
     return `${this.recording.name}, ${clock(start)} to ${clock(end)} of ${clock(this.recording.seconds)}; mark at ${clock(this.mark)}; ` +
-      `${heard.length} events${tags ? `: ${tags}` : ""}`;
+      `${numbered(heard.length, "event")}${tags ? `: ${tags}` : ""}`;
   }
 
   drawTime(pen) {
