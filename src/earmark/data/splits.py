@@ -92,7 +92,8 @@ def deal(manifest: Manifest, k: int, seed: int, *, all_clips: bool = False) -> M
     taken = sorted(set(manifest.fold_names()) & {str(i + 1) for i in range(k)}, key=natural)
     if taken:
         raise ManifestError(
-            f"there is a fold {taken[0]!r} already, so the {k} new ones cannot be told from it: take the folds as they "
+            f"there is a fold {taken[0]!r} already, so the {agreed(k, 'new one', f'{k:,} new ones')} cannot be told from it: "
+            "take the folds as they "
             "are, or deal all clips anew with --set data.deal=all"
         )
     without = manifest.folds == ""

@@ -326,7 +326,7 @@ def _match(scored: Mapping[str, _Scored], common: bool) -> tuple[dict[str, Match
         if len(ids[name]) > len(shared):
             lack = f"{name} has {counted(len(ids[name]) - len(shared), 'clip')} that another system lacks"
             if not common:
-                raise EarmarkError(f"{lack}: say --common to compare on the {len(shared)} that all have")
+                raise EarmarkError(f"{lack}: say --common to compare on the {len(shared):,} that all have")
             notes.append(f"{lack}: left out.")
     matched = {}
     for name, system in scored.items():

@@ -69,7 +69,8 @@ class Judged:
         return (
             f"{self.way}: {wording.title(self.metric)} {wording.number(self.value.value)} and "
             f"{wording.number(self.torch.value)} in torch on {counted(self.clips, 'clip')}, a difference of "
-            f"{_signed(self.difference.value)} ({between}); {self.flips} of them have another first tag, scores differ by "
+            f"{_signed(self.difference.value)} ({between}); {counted(self.flips, 'of them has', 'of them have')} another first "
+            "tag, scores differ by "
             f"{self.max_abs_difference:.1e} at most"
         )
 

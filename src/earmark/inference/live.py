@@ -284,7 +284,7 @@ class Microphone(Recording):
         finally:
             if any(lost):
                 say(
-                    f"sound was lost {sum(lost)} times: the net is slower than the sound ({lost[0]}), or the system ({lost[1]})"
+                    f"sound was lost {counted(sum(lost), 'time')}: the net is slower than the sound ({lost[0]}), or the system ({lost[1]})"
                 )
 
     def _callback(self, lost: list[int]) -> Callable[..., None]:

@@ -55,7 +55,9 @@ class Embeddings(Rows):
             raise ScoresError(f"embeddings have the shape {self.vectors.shape}: give (rows, width)")
         for name in ("ids", "start", "end", *(["levels"] if self.levels is not None else [])):
             if (shape := getattr(self, name).shape)[:1] != (len(self.vectors),):
-                raise ScoresError(f"{name} has {shape[0] if shape else 'no'} rows, vectors have {len(self.vectors)}")
+                raise ScoresError(
+                    f"{name} has {counted(shape[0], 'row') if shape else 'no rows'}, vectors have {len(self.vectors)}"
+                )
         object.__setattr__(self, "vectors", arrays.singles("vectors", self.vectors, 2))
         object.__setattr__(self, "ids", arrays.names(self.ids))
         for name in ("start", "end"):

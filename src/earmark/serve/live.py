@@ -25,7 +25,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, WebSocket, WebSocketDisconnect
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, counted
 from earmark.inference.engine import score
 from earmark.inference.live import Raw
 from earmark.inference.outputs import Choice, Format, piece, window_pieces
@@ -139,7 +139,7 @@ async def live(
     """Tags of sound as it comes."""
     await line.accept()
     if here.listeners >= here.settings.live:
-        await refuse(line, f"{here.listeners} are listening live already: try again later", 1013)
+        await refuse(line, f"{counted(here.listeners, 'is', 'are')} listening live already: try again later", 1013)
         return
     here.listeners += 1
     try:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from fastapi.dependencies.models import Dependant
 from fastapi.requests import HTTPConnection
 
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, counted
 from earmark.registry import did_you_mean
 
 SHOWN = 60  # characters of a name that a refusal repeats
@@ -30,7 +30,7 @@ async def check(line: HTTPConnection) -> None:  # async: of the threads for requ
                 f"{name[:SHOWN]}: {route.path} takes no such parameter{did_you_mean(name, known)} {takes}"
             )
         if count > 1:
-            raise EarmarkError(f"{name}: is given {count} times. Give it once")
+            raise EarmarkError(f"{name}: is given {counted(count, 'time')}. Give it once")
 
 
 def _names(dependant: Dependant) -> Iterator[str]:

@@ -103,8 +103,8 @@ class Trainings:
                     row["recording"] for row in self.store.rows("SELECT DISTINCT recording FROM latest ORDER BY 1")
                 ]
                 raise EarmarkError(
-                    f"{names[0]}: was reviewed and is not in the folder any more, or is another recording by now (so it is with all "
-                    f"{len(names)} that were reviewed). Put it back to learn from it"
+                    f"{names[0]}: was reviewed and is not in the folder any more, or is another recording by now (so it is with "
+                    f"{agreed(len(names), 'the one that was', f'all {len(names):,} that were')} reviewed). Put it back to learn from it"
                 )
             if not count:
                 raise EarmarkError("nobody has answered yet: review some events first")

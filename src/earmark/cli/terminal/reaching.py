@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from earmark.cli.terminal.console import print_json, print_table, say, say_notes
 from earmark.cli.terminal.tuned import store
+from earmark.errors import agreed, counted
 from earmark.evaluation.wording import number
 
 if TYPE_CHECKING:
@@ -114,12 +115,13 @@ def _say_unmet(told: Reaching) -> None:
     for each in told.reached:
         if not each.met and not each.known and told.goal.precision is not None:
             say(
-                f"{each.tag}: no event of it is known here, and with the threshold {each.threshold:g} {each.told} are told, all false: "
+                f"{each.tag}: no event of it is known here, and with the threshold {each.threshold:g} "
+                f"{counted(each.told, 'is', 'are')} told, {agreed(each.told, '', 'all ')}false: "
                 "choose with --false-alarms, or leave the tag out of what you read"
             )
         elif not each.met:
             best = (
-                f"the best precision is {each.precision.value:.3g}, {each.right} right of {each.told} told"
+                f"the best precision is {each.precision.value:.3g}, {each.right:,} right of {each.told:,} told"
                 if told.goal.precision
                 else f"the fewest are {each.false_alarms.value:.3g} an hour"
             )

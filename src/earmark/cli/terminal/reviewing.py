@@ -95,15 +95,20 @@ def choose(
         file.write(_json(picked) if as_json and out is None else answers.table(picked, clips, known))
     kinds = Counter(each.chosen for each in picked[:chosen])
     every = sum(len(heard) for of in (found, low) for heard in of.values())
-    what = "events and candidates" if low else "events"
-    say(f"{chosen} of {every} {what} to listen to: {', '.join(f'{n} {kind}' for kind, n in sorted(kinds.items()))}")
+    what = "events and candidates" if low else agreed(every, "event", "events")
+    say(f"{chosen:,} of {every:,} {what} to listen to: {', '.join(f'{n} {kind}' for kind, n in sorted(kinds.items()))}")
     if answered:
-        more = f", and {len(picked) - chosen} more were answered before" * (len(picked) > chosen)
-        say(f"{chosen - len(new)} of them were{more}: {len(new)} are left, first in the table")
+        more = f", and {counted(len(picked) - chosen, 'more was', 'more were')} answered before" * (
+            len(picked) > chosen
+        )
+        say(
+            f"{counted(chosen - len(new), 'of them was', 'of them were')}{more}: {counted(len(new), 'is', 'are')} left, first in the table"
+        )
         left = [each for each in picked[chosen:] if each.chosen == BELOW]
         if gone := sum(known[answers.key_of(each)].picked.chosen != BELOW for each in left):
             say(
-                f"{gone} that were answered before are not among these events: they stay, and say nothing of how many are right"
+                f"{counted(gone, 'that was answered before is', 'that were answered before are')} not among these events: "
+                f"{agreed(gone, 'it stays, and says', 'they stay, and say')} nothing of how many are right"
             )
     if out is not None:
         if as_json:
@@ -198,7 +203,7 @@ def summarise(files: Sequence[Path], as_json: bool) -> None:
         elif not each.random and each.reviewed < each.events:
             say(f"{each.tag}: none of those drawn at random was answered, so that nothing is known of the other events")
     if left := told[-1].unanswered:
-        say(f"{left} of {left + told[-1].reviewed} have no answer")
+        say(f"{left:,} of {left + told[-1].reviewed:,} {agreed(left, 'has', 'have')} no answer")
 
 
 def _clips(table: Path, picked: Sequence[Picked], cut: Cut) -> dict[tuple[str, Event], str]:

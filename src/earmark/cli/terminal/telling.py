@@ -48,7 +48,7 @@ def _members(described: Described) -> list[str]:
     told = [
         f"{described.path.stem}: an ensemble of {counted(len(recipes), 'tagger')}",
         f"  tags        {len(tags)}: {', '.join(tags)}",
-        f"  combines    recordings' scores by the {head['rule']} mean; {task} tag{'s' * (task == 'many')} a clip",
+        f"  combines    recordings' scores by the {head['rule']} mean; {task} {'tags' if task == 'many' else 'tag'} a clip",
     ]
     if head.get("temperature", 1) != 1:
         told.append(f"  temperature {head['temperature']:g}")
@@ -75,7 +75,9 @@ def combines(recipe: dict[str, Any]) -> str:
         windows["weigh"] != "equal" and windows["combine"] != "max"
     )  # the largest is the largest, whatever it weighs
     by = f", each counting by its {windows['weigh']}" if weighed else ""
-    return f"windows by {windows['combine']}{by}; {recipe['task']} tag{'s' * (recipe['task'] == 'many')} a clip"
+    return (
+        f"windows by {windows['combine']}{by}; {recipe['task']} {'tags' if recipe['task'] == 'many' else 'tag'} a clip"
+    )
 
 
 def listens(recipe: dict[str, Any]) -> str:

@@ -15,6 +15,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from earmark.errors import counted
+
 WHOLE = re.compile(r"0|[1-9][0-9]{0,8}")
 POINT = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,9})?")
 PATHS = (Path, list[Path])
@@ -61,7 +63,9 @@ class Verb(TyperCommand):
                     from earmark.cli.terminal.console import say
 
                     count, last = single.count(option), values[option.name]
-                    say(f"{option.opts[0]} is given {count} times and takes one value: the last, {last}, counts")
+                    say(
+                        f"{option.opts[0]} is given {counted(count, 'time')} and takes one value: the last, {last}, counts"
+                    )
             return values, left, order
 
         parser.parse_args = told
@@ -82,7 +86,7 @@ class Verb(TyperCommand):
         for key in again:
             last = words[max(place for place, each in enumerate(keys) if each == key)]
             how = f"the last, {last.partition('=')[2]}, counts" if called in KEYED else "it counts once"
-            say(f"{called} {key} is given {keys.count(key)} times: {how}")
+            say(f"{called} {key} is given {counted(keys.count(key), 'time')}: {how}")
         return words if called in KEYED else list(dict.fromkeys(words))
 
     def get_params(self, *args: Any) -> Any:

@@ -155,7 +155,7 @@ def _name(code: Table) -> str:
 
 def _operator(table: Table, names: list[str], tensors: int) -> Operator:
     if (code := table.number(0, "I")) >= len(names):
-        raise table.file.refuse(f"an operator is of kind {code:,}, and {len(names)} are told")
+        raise table.file.refuse(f"an operator is of kind {code:,}, and {counted(len(names), 'is', 'are')} told")
     name, options = names[code], table.table(4)
     read = {
         key: int(options.number(*where)) if options is not None else where[2]

@@ -157,8 +157,8 @@ class _Reading:
             or operator.options != {"activation": 0, "format": 0}
         ):
             raise self._other(
-                f"its dense layer has weights of {_shape(weights)} and biases of {_shape(biases)}, and {counted(tags, 'tag')} by {width} "
-                "numbers come here"
+                f"its dense layer has weights of {_shape(weights)} and biases of {_shape(biases)}, and {counted(tags, 'tag')} by "
+                f"{counted(width, 'number')} come here"
             )
         self.weights["head.weight"], self.weights["head.bias"] = self._values(weights), self._values(biases)
         return tags

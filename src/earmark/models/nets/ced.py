@@ -83,7 +83,7 @@ class Ced(nn.Module):
         check_dropout(dropout=dropout)
         check_momentum(momentum)
         if width % heads:
-            refuse(f"width is {width}, which {heads} heads cannot share: make it a multiple of heads")
+            refuse(f"width is {width}, which {counted(heads, 'head')} cannot share: make it a multiple of heads")
         if bands < PATCH:
             refuse(
                 f"{counted(bands, 'band is', 'bands are')} too few: this net needs at least {PATCH}, best a multiple of them"

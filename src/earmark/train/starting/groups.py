@@ -49,6 +49,6 @@ def guess(paths: Sequence[str], tags: Sequence[str]) -> Guess | None:
         else:
             if min(map(len, by_tag.values())) > 1 and len(members) < len(paths):
                 name, count = max(members.items(), key=lambda item: item[1])
-                told = f"groups: {len(members)} by the names, each of {words}, such as {name!r} of {counted(count, 'clip')}. "
+                told = f"groups: {len(members):,} by the names, each of {words}, such as {name!r} of {counted(count, 'clip')}. "
                 return Guess(pattern, f"{told}If that is wrong, say how: --set 'group=…'")
     return None
