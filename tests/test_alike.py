@@ -99,7 +99,7 @@ def test_a_point_in_a_table_of_events_leaves_its_recording_without_events(place)
     clips = datasets.index("table", place / "e.csv")
     assert clips.table["tags"].to_pylist() == [["dog", "owl"], ["owl"]]
     assert clips.table["events"].to_pylist()[0] is None and len(clips.table["events"].to_pylist()[1]) == 1
-    assert clips.told() == ["1 recordings have an event without a length: only their tags are taken"]
+    assert clips.told() == ["1 recording has an event without a length: only its tags are taken"]
 
 
 def test_evaluate_and_train_tell_columns_left_out(place, tmp_path):

@@ -519,7 +519,7 @@ def test_numbers_that_are_none_are_told_of_a_part_too(tmp_path):
     found = audio.load(path, RATE, start=1, seconds=1, salvage=True, report=said.append)
     assert found[4000] == 0
     assert said == [
-        f"{path}: 1 samples are no usable numbers, the first at 1.250 s; 0 is used for them",
+        f"{path}: 1 sample is no usable number, the first at 1.250 s; 0 is used for it",
         f"{path}: reaches 3 times full scale; kept as it is",
     ]
 

@@ -163,7 +163,7 @@ def test_files_that_cannot_be_read(recordings, tmp_path):
     done = run(app, ["bench", "esc10", str(recordings / "0.wav"), str(bad)])
     assert done.exit_code == 1
     assert "1 of 2 recordings could not be read" in done.stderr
-    assert "none of the 1 recordings could be read" in str(run(app, ["bench", "esc10", str(bad)]).exception)
+    assert "none of the 1 recording could be read" in str(run(app, ["bench", "esc10", str(bad)]).exception)
 
 
 def test_every_net_can_be_measured_by_its_name():

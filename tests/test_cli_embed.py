@@ -79,7 +79,7 @@ def test_of_a_recording_that_fails_nothing_is_kept(place, run, tmp_path):
     (folder / "c.wav").write_bytes(data)
     out = tmp_path / "e.parquet"
     status, _, said = run("embed", folder, "--tagger", place / "t.safetensors", "--out", out)
-    assert status == 1 and "1 samples are no usable numbers" in said
+    assert status == 1 and "1 sample is no usable number" in said
     kept = Embeddings.load(out)
     assert set(kept.ids.tolist()) == {str(folder / "a.wav"), str(folder / "c.wav")} and len(kept) == 3 + 80
     before = out.read_bytes()

@@ -252,7 +252,7 @@ def test_what_of_each_member_is_left_out_is_told(place, run, asked):
         (["R", "-o", "e.safetensors", "--only", "common"], "--only common is for score files"),
         (["R", "-o", "e.safetensors", "--task", "one"], "--task is for score files"),
         (["R", "-o", "e.safetensors", "--over", "clips"], "it can rank tags only"),
-        (["R", "-o", "e.safetensors", "--weights", "1"], "1 weights for 2 members"),
+        (["R", "-o", "e.safetensors", "--weights", "1"], "1 weight for 2 members"),
         (["R", "-o", "e.safetensors", "--mean-weights", "--rule", "rank"], "weights are averaged arithmetically"),
         (["P", "-o", "e.safetensors"], "is no run folder"),
         (["none", "R", "-o", "e.safetensors"], "none: no such file, and no shipped tagger"),
@@ -286,7 +286,7 @@ def test_a_member_may_be_given_twice(place, run):
 def test_clips_without_truth(place, run):
     rows = (place / "clips.csv").read_text().splitlines()
     (place / "less.csv").write_text("\n".join(rows[:-1]) + "\n")
-    with pytest.raises(EarmarkError, match="1 of 6 scored clips are not in .*less.csv, such as rain-3"):
+    with pytest.raises(EarmarkError, match="1 of 6 scored clips is not in .*less.csv, such as rain-3"):
         run("ensemble", *both(place), "--search", "--data", place / "less.csv")
     windows = Scores.load(both(place)[0])
     windows = Scores(windows.values, np.full(6, "dog-1"), np.arange(6.0), np.arange(6.0) + 1, TAGS)

@@ -53,7 +53,7 @@ def test_scenes_of_folds(run, table, clips, tmp_path):
     ]
     assert files(tmp_path / "b") == both
     status, printed, said = run(table, "-o", tmp_path / "b", *QUICK, "--scenes", 1, "--folds", "2")
-    assert "1 scenes of earlier runs lie in" in said
+    assert "1 scene of earlier runs lies in" in said
 
 
 def test_unreadable_clips_are_left_out_and_listed(run, table, clips, tmp_path):
@@ -68,7 +68,7 @@ def test_unreadable_clips_are_left_out_and_listed(run, table, clips, tmp_path):
             run(table, "-o", out, "--folds", "1", *QUICK, "--strict")
         assert not out.exists()
         status, printed, said = run(table, "-o", out, "--folds", "1", *QUICK, "--errors", errors)
-        assert status == 1 and "1 recordings could not be used and were left out; 0 scenes could not be made" in said
+        assert status == 1 and "1 recording could not be used and was left out; 0 scenes could not be made" in said
         assert [row[0] for row in csv.reader(errors.read_text().splitlines())][1:] == [str(bad)]
         assert printed.splitlines()[1].startswith("1\t2\t2\t")
         assert b"bad.wav" not in (out / "metadata/1/strong.tsv").read_bytes()
@@ -85,7 +85,7 @@ def test_where_too_few_clips_are_left_those_that_cannot_be_used_are_named(run, c
     for told in ((), ("--errors", errors)):
         with pytest.raises(
             EarmarkError,
-            match="1 clips with one event that can be read.*; 2 clips cannot be used, the first: .*bad.wav",
+            match="1 clip with one event that can be read.*; 2 clips cannot be used, the first: .*bad.wav",
         ):
             run(tmp_path / "few.csv", "-o", tmp_path / "out", *QUICK, *told)
         said = capsys.readouterr().err

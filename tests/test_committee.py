@@ -256,13 +256,13 @@ def _add(head, weights):
     [
         (lambda head, _: head.update(version=3), "was written by a newer earmark (format 3, this one reads up to 2)"),
         (lambda head, _: head.update(rule="vote"), "this earmark cannot build it (an ensemble of 2 taggers: rule is 'vote'"),
-        (lambda head, _: head.update(weights=[1]), "this earmark cannot build it (an ensemble of 2 taggers: 1 weights"),
+        (lambda head, _: head.update(weights=[1]), "this earmark cannot build it (an ensemble of 2 taggers: 1 weight"),
         (lambda head, _: head.update(weights=["x", 1]), "the header and the weights do not fit together"),
         (lambda head, _: head["members"].pop(), "the header and the weights do not fit together"),
         (lambda head, _: head.update(members="ab"), "its description is damaged ('members' is of the kind str, not list)"),
         (lambda head, _: head.pop("members"), "its description is damaged (it has no 'members')"),
         (_lose, "the header and the weights do not fit together"),
-        (_add, "the header and the weights do not fit together: '1 weights belong to no member'"),
+        (_add, "the header and the weights do not fit together: '1 weight belongs to no member'"),
     ],
 )  # fmt: skip
 def test_files_that_are_whole_but_wrong(tmp_path, whole, change, told):
@@ -418,7 +418,7 @@ def test_statistics_measured_anew():
     with pytest.raises(TaggerError, match="no windows to renew"):
         renew(mixed, [])
     assert mixed.identity() == before
-    with pytest.raises(TaggerError, match="a batch of 1 windows: batch normalisation needs two"):
+    with pytest.raises(TaggerError, match="a batch of 1 window: batch normalisation needs two"):
         renew(mixed, [*batches, batches[0][:1]])
     assert mixed.identity() == before  # not half renewed
 

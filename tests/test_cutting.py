@@ -88,7 +88,7 @@ def test_neighbours_far_into_a_recording_have_ids_of_their_own():
 def test_durations_that_are_none(seconds):
     whole = build({"id": ["a"], "path": ["a.wav"], "tags": [["dog"]], "events": [[("dog", 0.0, 0.2)]]}, "/nowhere")
     with pytest.raises(
-        ManifestError, match="cut: 1 of 1 recordings do not last a number of seconds above 0: 'a'. Corr"
+        ManifestError, match="cut: 1 of 1 recording does not last a number of seconds above 0: 'a'. Corr"
     ):
         cut(whole, 1.0, [seconds])
 

@@ -194,7 +194,7 @@ def test_other_tools_scores_may_be_logits():
         ({"over": "rows"}, "over is 'rows': take one of clips, tags"),
         ({"task": "two"}, "task is 'two': take one of one, many"),
         ({"only": "some"}, "only is 'some': take one of same, common"),
-        ({"names": ["x"]}, "1 names for 2 members"),
+        ({"names": ["x"]}, "1 name for 2 members"),
     ],
 )
 def test_unknown_words(arguments, told):
@@ -265,9 +265,9 @@ def test_a_missing_clip():
 
 def test_a_missing_tag():
     more = scores(np.column_stack([B, [0.3, 0.2, 0.1]]), tags=("dog", "rain", "sea"))
-    with pytest.raises(ScoresError, match="member 1 has no scores of 1 tags that member 2 has, such as 'sea'"):
+    with pytest.raises(ScoresError, match="member 1 has no scores of 1 tag that member 2 has, such as 'sea'"):
         combine([scores(A), more])
-    with pytest.raises(ScoresError, match="member 2 has no scores of 1 tags that member 1 has, such as 'sea'"):
+    with pytest.raises(ScoresError, match="member 2 has no scores of 1 tag that member 1 has, such as 'sea'"):
         combine([more, scores(A)])
     got = combine([more, scores(A)], only="common")
     assert got.tags == ("dog", "rain")
@@ -373,7 +373,7 @@ def test_weights_that_the_other_folds_chose():
     assert crossed.value == 0
     close(crossed.scores, bad + bad)
     assert search_weights(members, truth, metrics.accuracy).value == 0.5
-    with pytest.raises(ScoresError, match="1 folds for 4 clips"):
+    with pytest.raises(ScoresError, match="1 fold for 4 clips"):
         search_across(members, truth, ["1"] * 4, metrics.accuracy)
 
 

@@ -305,7 +305,7 @@ def test_a_job_goes_on_with_clips_and_counts(card, tmp_path):
         file.write('{"path": "x')
     (tmp_path / "killed.csv").unlink()
     told = run(card, *options(killed))
-    assert told.returncode == 0 and "1 of 3 recordings are done already" in told.stderr
+    assert told.returncode == 0 and "1 of 3 recordings is done already" in told.stderr
     assert (killed / "events.json").read_text() == (tmp_path / "whole" / "events.json").read_text()
     assert (tmp_path / "killed.csv").read_text() == (tmp_path / "whole.csv").read_text()
     names = [

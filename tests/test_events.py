@@ -264,7 +264,7 @@ def test_rules_survive_json():
         ),
         (
             lambda: find(frames([0.5]), rules(("dogs",))),
-            "no threshold for 1 of 1 tags, first: 'dog', did you mean 'dogs'",
+            "no threshold for 1 of 1 tag, first: 'dog', did you mean 'dogs'",
         ),
     ],
 )

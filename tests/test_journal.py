@@ -281,7 +281,7 @@ def test_recordings_that_a_job_heard_and_that_are_gone_are_told(place, tmp_path,
     assert earmark(*command) == 0
     said = " ".join(capsys.readouterr().err.split())
     assert (
-        f"1 recordings that this job heard before are not among those of now, such as {tmp_path / 'card' / 'a.wav'}"
+        f"1 recording that this job heard before is not among those of now, such as {tmp_path / 'card' / 'a.wav'}"
         in said
     )
     assert set(results) < {path.name for path in (tmp_path / "job" / "results").iterdir()}

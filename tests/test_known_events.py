@@ -75,4 +75,4 @@ def test_another_recorders_are_not_drawn(drawn):
 def test_events_after_the_end_are_told(drawn):
     done, known = drawn(f"{NIGHT} 1 2", f"{NIGHT} 100 120", of="rec/A")
     assert done.returncode == 0 and known == {"A": [1.0]}
-    assert f"{NIGHT}: 1 known events begin after its end, at 3.00 s, such as 'dog' from 100 s" in done.stderr
+    assert f"{NIGHT}: 1 known event begins after its end, at 3.00 s, such as 'dog' from 100 s" in done.stderr

@@ -227,7 +227,7 @@ def test_channels_are_justified_before_they_are_mixed(tmp_path):
 @pytest.mark.parametrize(
     ("form", "told"),
     [
-        ({"bits": 16, "align": 1}, "1 channel of 16 bits, but 1 bytes"),
+        ({"bits": 16, "align": 1}, "1 channel of 16 bits, but 1 byte"),
         ({"bits": 16, "align": 3, "channels": 2}, "2 channels of 16 bits, but 3 bytes"),
         ({"bits": 16, "align": 2, "channels": 2}, "2 channels of 16 bits, but 2 bytes"),
         ({"bits": 16, "align": 0}, "1 channel of 16 bits, but 0 bytes"),

@@ -42,14 +42,14 @@ def test_a_manifest_of_parts_is_told_to_be_heard_whole(here):
     (here / "clips.csv").write_text("id,path,start,end,tags\na,in/a.wav,0,0.5,dog\n")
     told: list[str] = []
     assert listed.of_table(here / "clips.csv", told.append) == [here / "in" / "a.wav"]
-    assert told[0].endswith("1 recordings are heard, each once and whole; its rows are of parts of them")
+    assert told[0].endswith("1 recording is heard, once and whole; its rows are of parts of them")
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("id,file\na,x.wav\n", "lists no recordings: it has no column 'path'. It has id, file"),
-        ("id,path\na,x.wav\nb,\n", "1 rows have no path, the first is row 2"),
+        ("id,path\na,x.wav\nb,\n", "1 row has no path, the first is row 2"),
     ],
 )
 def test_a_table_that_lists_none_is_refused(here, text, message):

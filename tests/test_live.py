@@ -144,7 +144,7 @@ def test_what_is_wrong_with_raw_samples():
     assert loud.notes == ("-: reaches 2.5 times full scale; kept as it is",)
     broken = np.where(np.arange(RATE) == 4000, np.nan, 0.1).astype("<f4").tobytes()
     assert "a sample at 0.500 s is no usable number" in str(heard(broken, encoding="f32le").error)
-    assert "1 samples are no usable numbers; 0 is used" in heard(broken, True, encoding="f32le").notes[0]
+    assert "1 sample is no usable number; 0 is used" in heard(broken, True, encoding="f32le").notes[0]
 
 
 @pytest.mark.parametrize(

@@ -514,7 +514,7 @@ def test_scenes_are_made_by_one_function(tmp_path, clips):
     assert [(scene.plan.fold, scene.made) for scene in made.scenes] == [("2", True)] * 2
     assert steps[1] == "2 scenes" and (made.unread, made.spoilt, made.warnings()) == ((), (), [])
     again = mixing.make_scenes(clips, tmp_path / "a", 1, **settings)
-    assert [scene.made for scene in again.scenes] == [False] and "1 scenes of earlier runs lie in" in again.warnings()[
+    assert [scene.made for scene in again.scenes] == [False] and "1 scene of earlier runs lies in" in again.warnings()[
         0
     ]
     with pytest.raises(ManifestError, match="is a folder, not a manifest"):

@@ -63,7 +63,7 @@ BEHIND = {
 }
 BEFORE = {
     "731 zeros": (bytes(731), "begins with 731 zero bytes"),
-    "1 zero": (b"\0", "begins with 1 zero bytes"),
+    "1 zero": (b"\0", "begins with 1 zero byte"),
     "as many zeros as may be": (bytes(mpeg.SOUGHT), f"begins with {mpeg.SOUGHT} zero bytes"),
     "junk": (JUNK, "begins with 60000 bytes that are no sound"),
     "text": (b"HTTP/1.1 200 OK\r\n\r\n", "begins with 19 bytes that are no sound"),

@@ -46,7 +46,7 @@ MISTAKES = {
     ),
     "a resized map": (
         {"phases": {"one": {"resize": {"bands": 1, "frames": 1}}, "two": {}}},
-        ["phases.one.net: 1 bands are pooled"],
+        ["phases.one.net: 1 band is pooled"],
     ),
     "channels": (
         {"phases": {"one": {"resize": {"bands": 16, "frames": 16, "channels": 100}}, "two": {}}},

@@ -299,7 +299,7 @@ def test_shards_that_nobody_has_joined_are_told_and_the_command_that_joins_them(
     told = earmark("job", tmp_path / "job")
     head, job, part = (line.split("\t")[:6] for line in told.stdout.splitlines())
     assert (job, part) == (["job", "?", "3", "?", "1", "no"], ["1-of-2", "4", "3", "0", "1", "no"]), head
-    assert "1 of 2 shards are done: 1/2" in told.stderr and "not begun: 2/2" in told.stderr
+    assert "1 of 2 shards is done: 1/2" in told.stderr and "not begun: 2/2" in told.stderr
     assert f"join what they have done, and do what is left here: {joining}\n" in told.stderr
     assert (
         "{" not in told.stderr and "begun with: tag, tagger " in told.stderr and "format csv, salvage no" in told.stderr

@@ -93,7 +93,7 @@ def test_a_sound_under_two_names_on_two_sides_is_refused_before_anything_is_lear
     both = copied(clips, tmp_path / "clips", one, other)
     first, second = sorted((one, other), key=list(SIDES).index)
     names = [NAMES[one], "again"] if first == one else ["again", NAMES[one]]
-    message = f"1 sounds lie in both {first} and {second}, byte for byte, such as {names[0]!r} and {names[1]!r}: figures would be too good"
+    message = f"1 sound lies in both {first} and {second}, byte for byte, such as {names[0]!r} and {names[1]!r}: figures would be too good"
     with pytest.raises(ManifestError, match=f"{message}.*data.shared_groups=report"):
         how(both, tmp_path / "run")
     assert not (tmp_path / "run").exists()
@@ -183,7 +183,7 @@ def test_of_all_folds_it_is_told_before_the_first_is_trained(clips, tmp_path):
     )  # fold 1 and 5: of turn 1 the test and the validation clips
     turns = folds.rotations(recipe(), both)
     late = {name: turns[name] for name in "2345"}
-    with pytest.raises(ManifestError, match="^fold 2: 1 sounds lie in both train and validation, byte for byte"):
+    with pytest.raises(ManifestError, match="^fold 2: 1 sound lies in both train and validation, byte for byte"):
         beforehand.check_turns(late, both)
     beforehand.check_turns({name: turns[name] for name in "34"}, both)
     beforehand.check_turns(late, both, resume=True)

@@ -190,8 +190,8 @@ def test_recordings_of_a_group_on_two_sides_are_told_once():
         parts_of(paths, ["g", "g", "g", "g", None, None], folds), [], ["2"], bear_shared_groups=True, say=said.append
     )
     assert [line.split(", such")[0] for line in said] == [
-        "1 groups (recordings, speakers, …) lie in both train and validation",
-        "1 recordings lie in both train and validation",
+        "1 group (recording, speaker, …) lies in both train and validation",
+        "1 recording lies in both train and validation",
     ]
     assert "such as 'c'" in said[1]
 
@@ -242,5 +242,5 @@ def test_audio_leak(tmp_path, monkeypatch):
     assert read_files == ["a", "b", "c"]  # no others coincide in size across folds
     assert leaks(manifest, hashes=False) == []
     os.remove(tmp_path / "d")
-    with pytest.raises(ManifestError, match=r"1 of 6 recordings are not there under .*: 'd'"):
+    with pytest.raises(ManifestError, match=r"1 of 6 recordings is not there under .*: 'd'"):
         leaks(manifest)

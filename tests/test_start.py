@@ -184,7 +184,7 @@ def test_a_list_of_clips_that_was_corrected_is_kept(sounds, tmp_path):
     [
         ("absent", r"absent: no such folder\. Give a folder with a folder of clips for each tag"),
         ("empty", r"empty: holds no recordings"),
-        ("bare", r"bare: 1 recordings, of which nobody says what is heard in them"),
+        ("bare", r"bare: 1 recording, of which nobody says what is heard in them"),
     ],
 )
 def test_folders_that_say_nothing(tmp_path, what, problem):

@@ -203,7 +203,7 @@ def test_two_do_not_train_in_one_folder(clips, tmp_path):
 def test_groups_on_two_sides_are_refused(clips, tmp_path):
     table = clips.table.set_column(clips.table.schema.get_field_index("group"), "group", [["one"] * len(clips)])
     shared = manifests.Manifest(table, clips.root, clips.vocabulary, {})
-    with pytest.raises(ManifestError, match="1 groups .* lie in both train and validation, such as 'one'"):
+    with pytest.raises(ManifestError, match="1 group .* lies in both train and validation, such as 'one'"):
         training.divide(recipe(), shared)
     said: list[str] = []
     training.divide(recipe(data__shared_groups="report"), shared, said.append)
@@ -228,7 +228,7 @@ def test_what_cannot_be_trained_is_refused(clips, tmp_path):
     two = manifests.build(
         {"id": ["a", "b"], "path": ["a", "b"], "tags": [["x", "y"], ["x"]], "fold": ["1", "4"]}, tmp_path
     )
-    with pytest.raises(ManifestError, match="1 clips do not have exactly one tag, such as 'a':"):
+    with pytest.raises(ManifestError, match="1 clip does not have exactly one tag, such as 'a':"):
         training.train(recipe(data__test=[]), two, tmp_path / "run")
 
 
@@ -243,7 +243,7 @@ def test_unreadable_clips_are_listed_and_left_out(clips, tmp_path):
         listed = list(csv.DictReader(file))
     assert [Path(row["path"]).name for row in listed] == ["gone.wav"]
     assert listed[0]["part"] == "train"
-    assert any("1 clips could not be read" in line for line in said)
+    assert any("1 clip could not be read" in line for line in said)
     with pytest.raises(EarmarkError, match=r"gone\.wav"):
         training.train(recipe(train__epochs=1), broken, tmp_path / "strict", strict=True)
 

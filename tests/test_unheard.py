@@ -64,7 +64,7 @@ def trained(folder, **what):
 
 def test_a_tag_whose_training_clips_cannot_be_read_is_not_learnt_and_show_counts_what_was_read(tmp_path):
     said, path = trained(tmp_path, broken=["cat-1", "owl-1-0"])
-    assert "1 tags cannot be learnt, as none of their training clips can be read: cat" in said
+    assert "1 tag cannot be learnt, as none of its training clips can be read: cat" in said
     facts = loading.load(path).facts
     assert facts.split.train == ClipSet.read(facts.as_dict()["split"]["train"])
     assert facts.as_dict()["split"]["train"]["clips"] == 12 and facts.as_dict()["split"]["train"]["unread"] == 5
@@ -123,7 +123,7 @@ def test_silent_clips_are_told_before_anything_is_learnt(tmp_path, kind, packed)
     out = ": check them, and take them out unless they stand for silence"
     assert told == [
         f"2 training clips are silent and teach nothing, such as 'cat-1-0.wav'{out}",
-        f"1 validation clips are silent and judge nothing, such as 'owl-2-0.wav'{out}",
+        f"1 validation clip is silent and judges nothing, such as 'owl-2-0.wav'{out}",
     ]
     assert said.index(told[-1]) < next(at for at, other in enumerate(said) if other.startswith("precision"))
     for path in [] if packed else data.paths()[: 4 * len(TAGS)]:

@@ -192,7 +192,7 @@ def test_training_says_what_is_unknown():
     say_unknown(clips, clips.vocabulary, SimpleNamespace(task="many"), said.append)
     assert said == [
         "3 of 9 pairs of a training clip and a tag are not known: the loss leaves them out",
-        "1 tags have no training clip that is known to lack them, so that they are learnt to be everywhere: dog",
+        "1 tag has no training clip that is known to lack it, so that it is learnt to be everywhere: dog",
     ]
     say_unknown(clips, clips.vocabulary, SimpleNamespace(task="one"), said.append)
     assert said[-1].endswith("with one tag a clip (task: one) they are taken as absent")
@@ -210,7 +210,7 @@ def test_training_says_what_balanced_draws_make_of_clips_without_tags():
     tags, unknown = [["dog", "owl"], [], []], [None, ["dog"], ["dog", "owl"]]
     none, nothing = said_of(tags, unknown)
     assert none == (
-        "1 of 3 training clips have none of the 2 tags, such as 'b': they are drawn as often as the clips of a tag, taking turns with "
+        "1 of 3 training clips has none of the 2 tags, such as 'b': they are drawn as often as the clips of a tag, taking turns with "
         "the tags (train.balance: classes)"
     )
     assert nothing == (

@@ -151,7 +151,7 @@ def test_longer_maps_than_it_knows_times_for_are_refused():
 
 @pytest.mark.parametrize(("change", "words"), [
     ({"blocks.3.attn.qkv.bias": None}, "it has no blocks.3.attn.qkv.bias, which ced_tiny has"),
-    ({"more": np.ones(2, "f4")}, "1 tensors that are none of ced_tiny's, first more"),
+    ({"more": np.ones(2, "f4")}, "1 tensor that is none of ced_tiny's, first more"),
     ({"time_pos_embed": np.ones((1, 100, 1, 63), "f4")}, "its patches have 100 numbers, and CED's 192, 256, 384, 768"),
     ({"time_pos_embed": np.ones((1, 192, 1, 31), "f4")}, "its time_pos_embed is 1 × 192 × 1 × 31, and ced_tiny's is 1 × 192 × 1 × 63"),
     ({"outputlayer.1.bias": None}, "it has no outputlayer.1.bias: a net without tags can be adopted as a box alone"),

@@ -178,7 +178,7 @@ def without(name):
     (lambda: without("features.3.block.1.1.bias"), "it has no features.3.block.1.1.bias, which mn10 has"),
     (lambda: without("classifier.5.bias"), "its head is not the dense one: it has no classifier.5.bias, but classifier.2.bias"),
     (lambda: {k: v for k, v in state().items() if not k.startswith("features.7.")}, "it has no features.7.block.0.0.weight"),
-    (lambda: state() | {"more": np.ones(2, "f4")}, "1 tensors that are none of mn10's, first more"),
+    (lambda: state() | {"more": np.ones(2, "f4")}, "1 tensor that is none of mn10's, first more"),
     (lambda: state() | {"classifier.5.weight": np.ones((4, 7), "f4")}, "its classifier.5.weight is 4 × 7, and mn10's is 4 × 24"),
     (lambda: state() | {"features.4.block.1.0.weight": np.ones((16, 1, 3, 3), "f4")}, r"is 16 × 1 × 3 × 3, and mn10's is 16 × 1 × 5 × 5"),
 ])  # fmt: skip

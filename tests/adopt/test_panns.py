@@ -180,7 +180,7 @@ def without(name):
 @pytest.mark.parametrize(("told", "words"), [
     (lambda: tensors(without("conv_block2.bn1.bias")), "it has no conv_block2.bn1.bias"),
     (lambda: tensors(without("fc_audioset.weight")), "it has no fc_audioset.weight, but bn0.weight"),
-    (lambda: tensors(state("cnn6") | {"more": np.ones(2)}), "1 tensors that are none of cnn6's, first more"),
+    (lambda: tensors(state("cnn6") | {"more": np.ones(2)}), "1 tensor that is none of cnn6's, first more"),
     (lambda: tensors(state("cnn6") | {"logmel_extractor.melW": np.ones((257, 64))}), "its mel bands, 257 × 64, are not those"),
     (lambda: tensors(state("cnn6") | {"fc1.weight": np.ones((512, 500), "f4")}), "its weights do not fit its net"),
     (lambda: tensors(state("cnn6") | {"bn0.weight": np.ones(40, "f4")}), "its bn0.weight has 40 numbers, and there are 64 bands"),

@@ -74,7 +74,7 @@ def test_a_net_that_is_no_chain_is_refused():
     last = writer.tensor("last", [1, 3], "float32")
     for inputs, output in (([first], one), ([first], two), ([two], last)):
         writer.operator("QUANTIZE", inputs, output)
-    with pytest.raises(TaggerError, match="operator 2, QUANTIZE, takes 1 computed tensors"):
+    with pytest.raises(TaggerError, match="operator 2, QUANTIZE, takes 1 computed tensor"):
         yamnet.recognise(tflite.read(writer.file(first, last), "x.tflite"))
 
 

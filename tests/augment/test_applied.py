@@ -76,7 +76,7 @@ WRONG = {
         (lambda wave: torch.from_numpy(wave.copy()), r"its apply gives a tensor of float32 \(20,\); a wave is"),
         (lambda wave: wave[:7], r"its apply gives 7 samples, and the window has 20: .*resizes=True"),
         (lambda wave: wave * np.float32(np.nan), r"a wave of which 20 of 20 samples are no finite numbers"),
-        (lambda wave: np.where(np.arange(LENGTH) == 3, np.inf, wave), r"of which 1 of 20 samples are no finite"),
+        (lambda wave: np.where(np.arange(LENGTH) == 3, np.inf, wave), r"of which 1 of 20 samples is no finite"),
         (lambda wave: {}["x"], r"its apply fails \(line \d+\): KeyError: 'x'$"),
     ],
     "pair": [

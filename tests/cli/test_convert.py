@@ -170,13 +170,13 @@ def test_events_are_held_against_the_ends_of_their_recordings(tmp_path):
         done = convert(3600, 100000, form)
         assert done.returncode == 2 and not (tmp_path / "o3600-100000").exists()
         assert (
-            "1 events begin after the end of their recording, such as 'dog', 3600 to 100000 s, in r.wav of 2.00 s"
+            "1 event begins after the end of its recording, such as 'dog', 3600 to 100000 s, in r.wav of 2.00 s"
             in done.stderr
         )
     done = convert(1, 3)
     assert (
         done.returncode == 0
-        and "1 events end after their recording, such as 'dog', 1 to 3 s, in r.wav of 2.00 s" in done.stderr
+        and "1 event ends after its recording, such as 'dog', 1 to 3 s, in r.wav of 2.00 s" in done.stderr
     )
     assert (done := convert(1, 2.04)).returncode == 0 and "their recording" not in done.stderr
 
@@ -278,7 +278,7 @@ def test_what_cannot_be_counted_is_refused(heard, tmp_path):
     assert earmark(*words, "--format", "csv").returncode == 0
     (tmp_path / "in" / "a.wav").unlink()
     gone = earmark("convert", tmp_path / "job", "--summary", tmp_path / "c.csv")
-    assert gone.returncode == 2 and "which 1 of its 2 recordings do not tell, such as" in gone.stderr
+    assert gone.returncode == 2 and "which 1 of its 2 recordings does not tell, such as" in gone.stderr
     assert not (tmp_path / "c.csv").exists()
     apart = (*EVENTS, heard / "in", "--each-channel", "--job", tmp_path / "apart", "--format", "raven")
     assert earmark(*apart).returncode == 0

@@ -58,7 +58,7 @@ def test_absent_recordings(plant):
     root = plant(LAYOUT)
     (root / "balanced_train" / "--aE2O5G5WE_0.000_10.000.wav").unlink()
     with pytest.raises(
-        ManifestError, match=r'1 of 2 recordings are not there: --aE2O5G5WE\. .*missing="skip" leaves out'
+        ManifestError, match=r'1 of 2 recordings is not there: --aE2O5G5WE\. .*missing="skip" leaves out'
     ):
         index("audioset", root)
     manifest = index("audioset", root, missing="skip")
@@ -89,7 +89,7 @@ def test_parts(plant):
 def test_a_mid_that_is_no_class(plant):
     root = plant(LAYOUT)
     (root / BALANCED).write_text(HEADER + '--aE2O5G5WE, 0.000, 10.000, "/m/03fwl,/m/zzz"\n')
-    with pytest.raises(ManifestError, match=r"1 mids are not in class_labels_indices.csv: /m/zzz\. "):
+    with pytest.raises(ManifestError, match=r"1 mid is not in class_labels_indices.csv: /m/zzz\. "):
         index("audioset", root)
 
 
@@ -120,7 +120,7 @@ def test_the_order_of_classes_is_that_of_their_numbers(tmp_path):
 def test_a_line_that_is_no_segment(tmp_path, line):
     file = tmp_path / "s.csv"
     file.write_text(f'{HEADER}y, 0.000, 10.000, "/m/1"\n\n{line}\n')
-    with pytest.raises(ManifestError, match=r"s.csv: 1 lines are not of the form: YTID.* Lines 4, the first of them"):
+    with pytest.raises(ManifestError, match=r"s.csv: 1 line is not of the form: YTID.* Line 4, the first of them"):
         segments(file)
 
 
@@ -177,7 +177,7 @@ def test_a_table_that_was_taken_apart_at_commas(data, tmp_path):
 @pytest.mark.parametrize("line", ['x,0.0,1.0,"""/m/1",m/2,,', 'x,0.0,1.0,"""/m/1"" /m/2"'])
 def test_such_a_table_that_is_damaged(tmp_path, line):
     (tmp_path / "s.csv").write_text(f'y,0.000,10.000,"""/m/1""",,\n{line}\n')
-    with pytest.raises(ManifestError, match=r"1 lines are not of the form: YTID.* Lines 2"):
+    with pytest.raises(ManifestError, match=r"1 line is not of the form: YTID.* Line 2"):
         segments(tmp_path / "s.csv")
 
 
@@ -192,5 +192,5 @@ def test_classes_are_those_of_the_ontology(data):
 @pytest.mark.parametrize("end", ["9" * 20, "9" * 400, "1000000001.0"])
 def test_segments_beyond_any_recording_are_refused_with_their_line(tmp_path, end):
     (tmp_path / BALANCED).write_text(HEADER + f'abc, 0.0, 10.0, "/m/1"\nabc, 0.0, {end}, "/m/1"\n')
-    with pytest.raises(ManifestError, match=r"1 lines are not of the form.*Lines 3"):
+    with pytest.raises(ManifestError, match=r"1 line is not of the form.*Line 3"):
         segments(tmp_path / BALANCED)

@@ -39,7 +39,7 @@ def test_names_without_y(two):
 
 def test_absent_recordings(two):
     (two / "training_set_audio_formatted_and_segmented_downloads" / "Y2ceUOv8A3FE_20.000_30.000.wav").unlink()
-    with pytest.raises(ManifestError, match=r'1 of 2 recordings are not there: 2ceUOv8A3FE.*missing="skip" leaves out'):
+    with pytest.raises(ManifestError, match=r'1 of 2 recordings is not there: 2ceUOv8A3FE.*missing="skip" leaves out'):
         index("dcase2017task4", two)
     manifest = index("dcase2017task4", two, missing="skip")
     assert manifest.folds.tolist() == ["test"]

@@ -73,7 +73,7 @@ def test_absent_recordings(plant):
     root = plant(LAYOUT)
     (root / WEAK).unlink()
     (root / "audio/train/weak/another.wav").touch()
-    with pytest.raises(ManifestError, match=r"1 of 1 recordings are not there: YKK227gPpRn4.*Videos vanish"):
+    with pytest.raises(ManifestError, match=r"1 of 1 recording is not there: YKK227gPpRn4.*Videos vanish"):
         index("desed", root)
     (root / WEAK).touch()
     table = root / "metadata/train/weak.tsv"

@@ -39,7 +39,7 @@ def test_converted_recordings(two):
 
 def test_absent_recordings(two):
     (two / "audio" / "1-100032-A-0.wav").rename(two / "audio" / "1-100032-A-0.txt")
-    with pytest.raises(ManifestError, match=r"1 of 2 recordings are not there: 1-100032-A-0\.wav. Perhaps"):
+    with pytest.raises(ManifestError, match=r"1 of 2 recordings is not there: 1-100032-A-0\.wav. Perhaps"):
         index("esc", two)
 
 
@@ -60,9 +60,9 @@ def test_esc10(data):
 
 
 @pytest.mark.parametrize(("row", "message"), [
-    (",1,0,dog,True,1,A", r"1 rows lack one of filename, fold, target, category, esc10, src_file, take: 3"),
-    ("1.wav,1,0,,True,1,A", r"1 rows lack one of .*: 3"),
-    ("1.wav,1,0,dog,,1,A", r"1 rows lack one of .*: 3"),
+    (",1,0,dog,True,1,A", r"1 row lacks one of filename, fold, target, category, esc10, src_file, take: 3"),
+    ("1.wav,1,0,,True,1,A", r"1 row lacks one of .*: 3"),
+    ("1.wav,1,0,dog,,1,A", r"1 row lacks one of .*: 3"),
     ("1.wav,1,first,dog,True,1,A", r"the target of 1.wav is not a whole number"),
 ])  # fmt: skip
 def test_odd_rows(two, row, message):

@@ -39,7 +39,7 @@ def test_hidden_files_are_ignored_and_others_reported(pets):
 
 def test_recordings_without_a_tag_are_refused(pets):
     (pets / "stray.wav").touch()
-    with pytest.raises(ManifestError, match=r"1 recordings lie outside of any tag's folder, such as stray\.wav"):
+    with pytest.raises(ManifestError, match=r"1 recording lies outside of any tag's folder, such as stray\.wav"):
         index("folder", pets)
 
 

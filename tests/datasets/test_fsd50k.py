@@ -40,7 +40,7 @@ def test_development_clips_alone(plant):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("Crushing", "Goat", r"1 labels are not among the 3 of vocabulary.csv: 'Goat'"),
+        ("Crushing", "Goat", r"1 label is not among the 3 of vocabulary.csv: 'Goat'"),
         ("/m/07plct2", "/m/04rlf", r"the mids of clip 21914 are /m/04rlf, which are not those of Crushing"),
         (",val", ",dev", r"the split of clip 21914 is neither train nor val"),
         ("21914,Crushing", ",Crushing", r"row 2 lacks its fname, labels or mids"),

@@ -40,9 +40,7 @@ def test_speaker_split(four):
 
 def test_odd_names(four):
     (four / "recordings" / "ten_ann_1.wav").touch()
-    with pytest.raises(
-        ManifestError, match=r"1 files in recordings are not called digit_speaker_take, such as ten_ann"
-    ):
+    with pytest.raises(ManifestError, match=r"1 file in recordings is not called digit_speaker_take, such as ten_ann"):
         index("fsdd", four)
 
 

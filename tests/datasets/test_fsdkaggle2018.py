@@ -51,7 +51,7 @@ def test_verified_only(official):
 
 def test_absent_recordings(official):
     (official / "FSDKaggle2018.audio_test" / "00326aa9.wav").unlink()
-    with pytest.raises(ManifestError, match=r"1 of 1 recordings are not there: 00326aa9\.wav"):
+    with pytest.raises(ManifestError, match=r"1 of 1 recording is not there: 00326aa9\.wav"):
         index("fsdkaggle2018", official)
     (official / "FSDKaggle2018.audio_test").rmdir()
     with pytest.raises(ManifestError, match=r"FSDKaggle2018\.audio_test not found"):
@@ -67,9 +67,9 @@ def test_excerpt(data):
 
 
 @pytest.mark.parametrize(("row", "message"), [
-    (",Oboe,1,7,Attribution", r"1 rows lack one of fname, label, manually_verified, freesound_id: 3"),
-    ("1.wav,,1,7,Attribution", r"1 rows lack one of .*: 3"),
-    ("1.wav,Oboe,1,,Attribution", r"1 rows lack one of .*: 3"),
+    (",Oboe,1,7,Attribution", r"1 row lacks one of fname, label, manually_verified, freesound_id: 3"),
+    ("1.wav,,1,7,Attribution", r"1 row lacks one of .*: 3"),
+    ("1.wav,Oboe,1,,Attribution", r"1 row lacks one of .*: 3"),
     ("1.wav,Oboe,yes,7,Attribution", r"manually_verified of 1.wav is neither 0 nor 1"),
 ])  # fmt: skip
 def test_odd_rows(official, row, message):

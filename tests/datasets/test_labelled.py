@@ -150,9 +150,9 @@ def test_what_is_told(place):
     clips = datasets.index("labelled", place)
     told = "\n".join(clips.notes)
     assert "2 of 3 recordings have no labels and are left out: 'b.flac', 'in/c.wav'" in told
-    assert "a.wav: 1 labels reach past its end at 20 s and are cut there, the first 'owl'" in told
-    assert "a.txt: 1 labels without a length are left out; points= gives them one" in told
-    assert "1 files hold no labels and belong to no recording: 'notes.txt'" in told
+    assert "a.wav: 1 label reaches past its end at 20 s and is cut there, the first 'owl'" in told
+    assert "a.txt: 1 label without a length is left out; points= gives it one" in told
+    assert "1 file holds no labels and belongs to no recording: 'notes.txt'" in told
     assert events(place, points=1.0)["a.wav"][1] == ("click", 5.0, 6.0)
     assert clips.facts["labelled in full"] is False and set(clips.groups) == {"a.wav"}
 
@@ -160,9 +160,9 @@ def test_what_is_told(place):
 @pytest.mark.parametrize(
     ("name", "content", "problem"),
     [
-        ("z.txt", b"1\t2\towl\n", r"1 recordings that are labelled are not there: one that is called as z.txt is\. Put them"),
-        ("events.csv", b"file,onset,offset,label\nz.wav,1,2,owl\n", r"1 recordings that are .* not there: z.wav \(in events.csv\)"),
-        ("a.txt", b"30\t31\towl\n", r"a.wav: lasts 20 s, and 1 of its 1 labels begin after that, the first 'owl' at 30 s"),
+        ("z.txt", b"1\t2\towl\n", r"1 recording that is labelled is not there: one that is called as z.txt is\. Put them"),
+        ("events.csv", b"file,onset,offset,label\nz.wav,1,2,owl\n", r"1 recording that is .* not there: z.wav \(in events.csv\)"),
+        ("a.txt", b"30\t31\towl\n", r"a.wav: lasts 20 s, and 1 of its 1 label begins after that, the first 'owl' at 30 s"),
         ("a.csv", b"when,what\n1,owl\n", r"a.csv: is called after a.wav, and holds no .* first line is 'when,what'"),
         ("a.txt", b"1\t2\tM\xfccke\n", r"a.txt: line 1 is not UTF-8 \(byte 0xFC\).*Save it as UTF-8"),
         ("a.txt", b"1\t2\n", r"a.txt: line 1 has no label: write what is heard"),
@@ -192,7 +192,7 @@ def test_labels_that_could_be_of_two_recordings(place):
 def test_recordings_that_are_not_there_can_be_left_out(place):
     (place / "events.csv").write_text("file,onset,offset,label\nz.wav,1,2,owl\na.wav,2,3.5,owl\n")
     clips = datasets.index("labelled", place, missing="skip")
-    assert len(clips) == 1 and "1 recordings that are labelled are not there: z.wav (in events.csv)" in clips.notes
+    assert len(clips) == 1 and "1 recording that is labelled is not there: z.wav (in events.csv)" in clips.notes
 
 
 def test_clips_of_a_recording_that_is_labelled_in_full(place):

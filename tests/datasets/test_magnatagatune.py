@@ -42,7 +42,7 @@ def test_absent_and_empty_recordings(plant):
     root = plant(LAYOUT)
     (root / "f" / "six_bands-six_records-03-six_songs-59-88.wav").unlink()
     (root / "c" / "two_bands-two_records-02-two_songs-0-29.wav").write_bytes(b"")
-    with pytest.raises(ManifestError, match=r'1 of 3 recordings are not there: f/six.*\. missing="skip" leaves out'):
+    with pytest.raises(ManifestError, match=r'1 of 3 recordings is not there: f/six.*\. missing="skip" leaves out'):
         index("magnatagatune", root)
     manifest = index("magnatagatune", root, missing="skip")
     assert manifest.ids.tolist() == ["2"]

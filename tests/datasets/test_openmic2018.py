@@ -40,7 +40,7 @@ def test_partitions(plant):
 )
 def test_odd_rows(plant, row):
     with pytest.raises(
-        ManifestError, match=r"1 rows lack a clip, an instrument of class-map.json or a relevance .*: 4$"
+        ManifestError, match=r"1 row lacks a clip, an instrument of class-map.json or a relevance .*: 4$"
     ):
         index("openmic2018", plant(LAYOUT, {TABLE: LAYOUT[TABLE] + row + "\n"}))
 
@@ -71,5 +71,5 @@ def test_excerpt(data):
 
 
 def test_a_clip_in_both_partitions(plant):
-    with pytest.raises(ManifestError, match=r"1 clips are in both partitions, such as 000046_3840"):
+    with pytest.raises(ManifestError, match=r"1 clip is in both partitions, such as 000046_3840"):
         index("openmic2018", plant(LAYOUT, {"partitions/split01_test.csv": "000178_3840\n000046_3840\n"}))

@@ -89,5 +89,5 @@ def test_a_manifest_stays_where_its_successor_is_refused(folder):
     good = (folder / "m.csv").read_bytes()
     (folder / "clips.csv").write_text(header + row + "1,1.wav,,,dog,,2,,\n2,gone.wav,,,dog,,2,,\n")
     done = earmark("index", "table", folder / "clips.csv", "-o", folder / "m.csv")
-    assert done.returncode == 2 and "1 of 3 recordings are not there under" in done.stderr, done.stderr
+    assert done.returncode == 2 and "1 of 3 recordings is not there under" in done.stderr, done.stderr
     assert (folder / "m.csv").read_bytes() == good

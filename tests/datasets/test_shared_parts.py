@@ -94,7 +94,7 @@ def test_strong():
 def test_strong_refuses(row):
     good = ("a", "0", "1", "dog")
     with pytest.raises(
-        ManifestError, match=r"events.tsv: 1 rows lack a name, a tag, an onset or an offset .* seconds: 2$"
+        ManifestError, match=r"events.tsv: 1 row lacks a name, a tag, an onset or an offset .* seconds: 2$"
     ):
         strong(FILE, *zip(good, row, strict=True))
 
@@ -109,7 +109,7 @@ def test_headless(tmp_path):
     with pytest.raises(ManifestError, match=r"t.csv: cannot be read as 3 columns \(x, y, z\)"):
         headless(file, ["x", "y", "z"])
     file.write_text("")
-    with pytest.raises(ManifestError, match=r"cannot be read as 1 columns"):
+    with pytest.raises(ManifestError, match=r"cannot be read as 1 column"):
         headless(file, ["x"])
     with pytest.raises(ManifestError, match=r"no such file"):
         headless(tmp_path / "none.csv", ["x"])

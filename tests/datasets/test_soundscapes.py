@@ -123,7 +123,7 @@ def test_a_source_on_both_sides_is_a_leak(plant):
         ("durations.tsv", "filename\tduration\na.wav\t3\na.wav\t3\n", r"row 2 names a.wav again"),
         ("weak.tsv", "filename\tevent_labels\na.wav\tdog\na.wav\tcat\n", r"weak.tsv: row 2 names a.wav again"),
         ("sources.tsv", "filename\tsource_clip\nz.wav\tx\n", r"z.wav is in no other table"),
-        ("strong.tsv", EVENTS + "a.wav\t0\t\tdog\n", r"1 rows lack a name, a tag, an onset or an offset"),
+        ("strong.tsv", EVENTS + "a.wav\t0\t\tdog\n", r"1 row lacks a name, a tag, an onset or an offset"),
         ("strong.tsv", "filename\tonset\tend\tevent_label\n", r"no column 'offset'"),
     ],
 )

@@ -80,7 +80,7 @@ def test_other_folders_are_told(words):
 
 def test_lists(words):
     (words / "testing_list.txt").write_text("yes/026290a7_nohash_0.wav\n")
-    with pytest.raises(ManifestError, match=r"1 recordings are in both validation_list.txt and testing_list.txt"):
+    with pytest.raises(ManifestError, match=r"1 recording is in both validation_list.txt and testing_list.txt"):
         index("speechcommands", words)
     (words / "testing_list.txt").write_text("026290a7_nohash_0.wav\n")
     with pytest.raises(ManifestError, match=r"'026290a7_nohash_0.wav' is not of the form word/recording.wav"):

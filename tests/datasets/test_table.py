@@ -108,7 +108,7 @@ def test_events(lay):
 @pytest.mark.parametrize("row", ["a.wav,x,2,dog", "a.wav,1,,dog", "a.wav,1,2,"])
 def test_events_with_holes(lay, row):
     root = lay("filename,onset,offset,event_label", "a.wav,1,2,dog", row)
-    with pytest.raises(ManifestError, match="1 rows lack a tag, an onset or an offset in seconds: 2"):
+    with pytest.raises(ManifestError, match="1 row lacks a tag, an onset or an offset in seconds: 2"):
         index("table", root)
 
 
@@ -133,7 +133,7 @@ def test_events_that_disagree(lay):
         ("fil,label,x", {}, "no column for path found among fil, label, x"),
         ("file,label,x", {"fold": "lable"}, r"no column 'lable' for fold, did you mean 'label'\?"),
         ("file,label,x", {"file": "other.csv"}, r"no table 'other\.csv' in it"),
-        ("file,label,x", {"audio": "sounds"}, r"1 of 1 recordings are not there: a\.wav. Looked from 'sounds'"),
+        ("file,label,x", {"audio": "sounds"}, r"1 of 1 recording is not there: a\.wav. Looked from 'sounds'"),
         ("file,label,x", {"suffix": ".wav"}, r"recordings are not there: a\.wav\.wav.*suffix="),
     ],
 )
@@ -172,7 +172,7 @@ def test_one_absent_recording_does_not_hide_the_others(lay, tmp_path, place, gon
     there = [f"deep/{place}/{name}" for row, name in enumerate(names) if row != gone]
     lay("file,label", *(f"{name},dog" for name in names), files=("deep/here", *there), name="deep/clips.csv")
     others = rf"Looked from '{place or '.'}', where the others are"
-    with pytest.raises(ManifestError, match=rf"1 of 40 recordings are not there: {gone}\.wav\. {others}"):
+    with pytest.raises(ManifestError, match=rf"1 of 40 recordings is not there: {gone}\.wav\. {others}"):
         index("table", tmp_path / "deep/clips.csv")
     (tmp_path / "deep" / place / f"{gone}.wav").touch()
     found = index("table", tmp_path / "deep/clips.csv")
@@ -186,7 +186,7 @@ def test_a_recording_elsewhere_does_not_decide_the_folder(lay, tmp_path):
 
 def test_an_absent_recording_of_many_rows_is_one(lay):
     root = lay("file,label,from", "x.wav,dog,0", "x.wav,dog,1", "a.wav,cat,0", "a.wav,cat,1")
-    with pytest.raises(ManifestError, match=r"1 of 2 recordings are not there: x\.wav\. "):
+    with pytest.raises(ManifestError, match=r"1 of 2 recordings is not there: x\.wav\. "):
         index("table", root, start="from")
 
 
@@ -250,7 +250,7 @@ def test_fsd50k(data):
 def test_times_that_no_recording_has_are_refused_with_their_row(tmp_path, times):
     (tmp_path / "a.wav").touch()
     (tmp_path / "t.csv").write_text(f"filename,onset,offset,event_label\na.wav,0,1,owl\na.wav,{times},owl\n")
-    with pytest.raises(ManifestError, match=r"t\.csv: 1 rows lack .* in seconds: 2 \(times go from 0 to 1e\+09\)"):
+    with pytest.raises(ManifestError, match=r"t\.csv: 1 row lacks .* in seconds: 2 \(times go from 0 to 1e\+09\)"):
         index("table", tmp_path / "t.csv")
 
 

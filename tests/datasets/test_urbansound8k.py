@@ -23,7 +23,7 @@ def test_columns(plant):
 def test_absent_recordings(plant):
     root = plant(LAYOUT)
     (root / "audio/fold5/100032-3-0-0.wav").rename(root / "audio/fold10/100032-3-0-0.wav")
-    with pytest.raises(ManifestError, match=r"1 of 2 recordings are not there: fold5/100032-3-0-0.wav"):
+    with pytest.raises(ManifestError, match=r"1 of 2 recordings is not there: fold5/100032-3-0-0.wav"):
         index("urbansound8k", root)
 
 

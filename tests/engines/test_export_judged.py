@@ -108,7 +108,7 @@ def test_clips_that_it_learnt_from_are_refused_before_anything_is_made(tmp_path)
     (tmp_path / "esc" / "meta" / "esc50.csv").write_text(rows)
     soundfile.write(tmp_path / "esc" / "audio" / "1-100032-A-0.wav", np.zeros(44_100), 44_100)
     done = earmark(*words, "--fold", "1", cwd=tmp_path)
-    assert done.returncode == 2 and "was trained, or its epoch or its rules chosen, on all 1 clips" in done.stderr
+    assert done.returncode == 2 and "was trained, or its epoch or its rules chosen, on all 1 clip" in done.stderr
     assert "Report other clips, or say --seen" in done.stderr and not list(tmp_path.glob("x.*"))
 
 

@@ -85,7 +85,7 @@ def test_what_cannot_be_read_counts_nowhere(place, tmp_path):
     paths = [tmp_path / "broken.wav", place / "wind/b.wav"]
     found = false_alarms(tagger, {"wind": paths})
     assert found.alarms[0].recordings == 1 and [each.path for each in found.unread] == [str(paths[0])]
-    with pytest.raises(EarmarkError, match=r"wind: none of the 1 recordings could be heard, the first: .*broken.wav"):
+    with pytest.raises(EarmarkError, match=r"wind: none of the 1 recording could be heard, the first: .*broken.wav"):
         false_alarms(tagger, {"wind": paths[:1]})
     with pytest.raises(AudioError):
         false_alarms(tagger, {"wind": paths}, settings=Settings(strict=True))
@@ -170,7 +170,7 @@ def test_a_dead_microphone_is_told_and_not_written_as_a_figure(place, tmp_path):
     refused = earmark("alarms", file, tmp_path / "dead.wav", tmp_path / "half.wav", "--record")
     assert refused.returncode == 2 and file.read_bytes() == before and "half.wav\t1" in refused.stdout
     assert (
-        "dead.wav (1 recordings, 0.011 h): in none of it there is anything to be heard, as with a dead microphone"
+        "dead.wav (1 recording, 0.011 h): in none of it there is anything to be heard, as with a dead microphone"
         in refused.stderr
     )
     assert (

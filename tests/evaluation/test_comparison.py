@@ -120,7 +120,7 @@ def test_ids_that_match_nothing_are_told_with_one_of_each_side(single: Manifest,
         audit(tmp_path / "other.csv", single)
     part = scored(single, 0, tmp_path / "part.csv", slice(1))
     with pytest.raises(
-        ScoresError, match=r"none of its 1 clips is in fold 2 of the manifest.*like '0\.wav', those of.*'1\.wav'"
+        ScoresError, match=r"none of its 1 clip is in fold 2 of the manifest.*like '0\.wav', those of.*'1\.wav'"
     ):
         earmark.evaluate(part, single, folds=["2"])
 

@@ -241,7 +241,7 @@ def test_clips_that_cannot_be_read_are_told(make: Make, single: Manifest, tmp_pa
     assert [each.path for each in told.unread] == [str(tmp_path / "broken.wav")] and told.unread[0].reason
     with pytest.raises(AudioError, match=r"broken\.wav"):
         earmark.evaluate(make(task="one"), broken, resamples=0, strict=True)
-    with pytest.raises(EarmarkError, match=r"none of the 1 clips could be read, the first: .*broken\.wav: "):
+    with pytest.raises(EarmarkError, match=r"none of the 1 clip could be read, the first: .*broken\.wav: "):
         earmark.evaluate(make(task="one"), broken.select([0]), resamples=0)
 
 

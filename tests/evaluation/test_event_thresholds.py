@@ -117,7 +117,7 @@ def test_low_is_kept_and_used():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"reference": {"b": [("dog", 0, 1)]}}, "1 of 1 clips have no scores"),
+        ({"reference": {"b": [("dog", 0, 1)]}}, "1 of 1 clip has no scores"),
         ({"reference": {"a": []}}, "events need at least one tag"),
         ({"reference": {"a": [("dogs", 0, 1)]}}, "unknown tag 'dogs', did you mean 'dog'"),
         ({"reference": {}}, "no clips"),

@@ -104,5 +104,5 @@ def test_events_beyond_the_end_are_counted_not_judged():
 
 
 def test_clips_and_reference_must_be_of_the_same_clips():
-    with pytest.raises(ScoresError, match="1 of 2 clips have no scores, first: 'b'"):
+    with pytest.raises(ScoresError, match="1 of 2 clips has no scores, first: 'b'"):
         measure({"a": heard(DOG)}, {"a": [("dog", 0.5, 1.5)], "b": []}, resamples=0)

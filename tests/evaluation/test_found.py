@@ -86,7 +86,7 @@ def test_a_folder_that_differs_is_told():
     said: list[str] = []
     assert recordings_of([f"rec/C/{NIGHT}"], [A], said.append) == {f"rec/C/{NIGHT}": A}
     assert re.search(
-        f"1 recordings are taken from another folder .* such as {A} for 'rec/C/{NIGHT}': if these are not the same",
+        f"1 recording is taken from another folder .* such as {A} for 'rec/C/{NIGHT}': if this is not the same",
         *said,
     )
 
@@ -121,7 +121,7 @@ def test_no_recording_stands_for_another(command, events, two):
     words = [word.format(events) for word in COMMANDS[command]]
     done = earmark(*words, "--recordings", "rec/A")
     assert done.returncode == 2, done
-    assert f"1 recordings are not among the 1 that are there, such as 'rec/B/{NIGHT}'" in done.stderr
+    assert f"1 recording is not among the 1 that is there, such as 'rec/B/{NIGHT}'" in done.stderr
     assert not [each for each in ("rv.csv", "clips", "tables", "told.csv") if (two / each).exists()]
     assert earmark(*words, "--recordings", "rec").returncode == 0
 
@@ -132,8 +132,7 @@ def test_no_recording_is_learnt_from_in_place_of_another(two):
     words = ("--reviews", "rv.csv", "--recordings", "rec/A", "--data", "rec", "--out", "again")
     done = earmark("retrain", "esc10", *words)
     assert (
-        done.returncode == 2
-        and f"1 recordings are not among the 1 that are there, such as 'rec/B/{NIGHT}'" in done.stderr
+        done.returncode == 2 and f"1 recording is not among the 1 that is there, such as 'rec/B/{NIGHT}'" in done.stderr
     )
 
 
@@ -201,12 +200,12 @@ def test_a_note_among_label_tracks_is_passed_over_and_told(note, job, two):
         done = earmark(*words)
         assert done.returncode == 0 and f"A_{NIGHT}" in done.stdout
         assert re.search(
-            rf"1 files in \S+ are passed over, as they are none of events: .*{re.escape(note)}: line 1 is no label",
+            rf"1 file in \S+ is passed over, as it is none of events: .*{re.escape(note)}: line 1 is no label",
             done.stderr,
         )
     (folder / f"A_{NIGHT}.txt").unlink()
     done = earmark("convert", "labels", "--format", "csv")
-    assert done.returncode == 2 and "none of its 1 files tells of events: " in done.stderr and note in done.stderr
+    assert done.returncode == 2 and "none of its 1 file tells of events: " in done.stderr and note in done.stderr
 
 
 def test_a_label_track_that_is_damaged_is_no_note(two):
@@ -243,11 +242,11 @@ def test_events_after_the_end_are_refused_and_those_over_it_told(command, two):
     done = earmark(*words, "--recordings", "rec")
     assert (
         done.returncode == 2
-        and "late.csv: 1 events begin after the end of their recording, such as 'dog', 600 to 610 s" in done.stderr
+        and "late.csv: 1 event begins after the end of its recording, such as 'dog', 600 to 610 s" in done.stderr
     )
     assert not [each for each in ("rv.csv", "clips", "tables") if (two / each).exists()]
     table(two / "late.csv", {"A": [Event(1, 2, "dog"), Event(9, 12, "dog")]})
     done = earmark(*words, "--recordings", "rec")
     assert (
-        done.returncode == 0 and "late.csv: 1 events end after their recording, such as 'dog', 9 to 12 s" in done.stderr
+        done.returncode == 0 and "late.csv: 1 event ends after its recording, such as 'dog', 9 to 12 s" in done.stderr
     )

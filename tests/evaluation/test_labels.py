@@ -70,7 +70,7 @@ def test_what_cannot_be_audited():
 @pytest.mark.parametrize("truth", [[[0, 0], [1, 0]], [[1, 1], [1, 0]]])
 def test_one_tag_a_clip_must_be_so(truth):
     with pytest.raises(
-        ScoresError, match="1 clips do not have one tag each, the first in row 1: rank them as task 'many'"
+        ScoresError, match="1 clip does not have one tag each, the first in row 1: rank them as task 'many'"
     ):
         rank([[0.2, 0.8], [0.9, 0.1]], truth, "one")
 

@@ -128,7 +128,7 @@ def test_clips_of_another_folder_that_were_learnt_are_left_out_where_all_are_kno
     left, (told,) = protocol.unmet(protocol.learnt(learnt_from(whole, whole), "words"), test, False)
     assert left.ids.tolist() == ["a.wav", "b.wav"]
     assert told.startswith("1 of the 3 clips, such as '3.wav': left out")
-    with pytest.raises(EarmarkError, match="on all 1 clips, such as '3.wav': figures would be too good"):
+    with pytest.raises(EarmarkError, match="on all 1 clip, such as '3.wav': figures would be too good"):
         protocol.unmet(protocol.learnt(learnt_from(whole, whole), "words"), test.select([0]), False)
 
 

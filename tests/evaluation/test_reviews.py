@@ -88,7 +88,7 @@ def test_rare_tags_are_chosen_whole_and_leave_their_share_to_others():
     assert {each.event.tag for each in choosing.pick(events, 10, tags=["rare"])} == {"rare"}
     with pytest.raises(ScoresError, match="no event is of 'cat': those found are of common, rare"):
         choosing.pick(events, tags=["cat"])
-    with pytest.raises(ScoresError, match="there is no event in 1 recordings"):
+    with pytest.raises(ScoresError, match="there is no event in 1 recording"):
         choosing.pick({"a.wav": []})
     with pytest.raises(ScoresError, match="2 events to listen to: give 4 or more"):
         choosing.pick(events, 2)
@@ -348,7 +348,7 @@ def test_recordings_are_found_by_their_names():
     assert recordings_of(["n/a.wav", "other/b.flac"], there) == {"n/a.wav": there[0], "other/b.flac": there[2]}
     with pytest.raises(ScoresError, match="'a.wav' is the name of 2 recordings, such as n/a.wav and s/a.wav"):
         recordings_of(["a.wav"], there)
-    with pytest.raises(ScoresError, match="1 recordings are not among the 3 that are there, such as 'c.wav'"):
+    with pytest.raises(ScoresError, match="1 recording is not among the 3 that are there, such as 'c.wav'"):
         recordings_of(["c.wav"], there)
 
 
@@ -608,7 +608,7 @@ def test_the_command_sums_several_tables(tmp_path):
     assert "in several of these tables" not in told.stderr
     b.write_text(b.read_text().replace("b.wav,0.000000,1.000000", "a.wav,70.000000,71.000000"))
     alike = earmark("review", "--summary", a, "--summary", b)
-    assert alike.returncode == 0 and "1 recordings are in several of these tables, such as a.wav" in alike.stderr
+    assert alike.returncode == 0 and "1 recording is in several of these tables, such as a.wav" in alike.stderr
     b.write_text(b.read_text().replace("b.wav", "a.wav"))
     twice = earmark("review", "--summary", a, "--summary", b)
     assert twice.returncode == 2 and "it would count twice" in twice.stderr

@@ -78,5 +78,5 @@ def test_clips_without_known_events_are_left_out_and_none_can_be_read(
     tune(make(), some, resamples=0, progress=heard)
     assert heard.said[0] == "8 of 9 clips have known events: rules for events are chosen on these"
     away = build({"id": ["a"], "path": ["a.wav"], "tags": [["burst"]], "events": [[("burst", 0.1, 0.2)]]}, tmp_path)
-    with pytest.raises(EarmarkError, match=r"none of the 1 clips could be read, the first: .*a\.wav: "):
+    with pytest.raises(EarmarkError, match=r"none of the 1 clip could be read, the first: .*a\.wav: "):
         tune(make(), away)

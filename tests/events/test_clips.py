@@ -84,7 +84,7 @@ def test_what_is_beyond_full_scale_is_quieter_as_a_whole_and_said(form, tmp_path
     np.testing.assert_allclose(soundfile.read(files[soft])[0], wave[RATE // 2 : RATE], atol=1e-5)
     np.testing.assert_allclose(soundfile.read(files[loud])[0] * 3, wave[RATE : 3 * RATE], atol=1e-4)
     assert said == [
-        "1 clips would reach beyond full scale, and are quieter as a whole than what was heard, by up to 9.5 dB"
+        "1 clip would reach beyond full scale, and is quieter as a whole than what was heard, by up to 9.5 dB"
     ]
 
 
@@ -94,7 +94,7 @@ def test_a_clip_that_cannot_be_is_not_told(tmp_path):
     there, late = Event(4.0, 9.0, "dog"), Event(60.0, 61.0, "dog")
     files, left = clips.write(path, [there, late], tmp_path / "clips", report=said.append)
     assert set(files) == {there} and left == 0 and seconds(files[there]) == 2.0
-    assert said == ["1 events have no clip, as they begin after the end of what can be read, such as 'dog' from 60 s"]
+    assert said == ["1 event has no clip, as it begins after the end of what can be read, such as 'dog' from 60 s"]
 
 
 def test_clips_that_are_there_are_known_by_their_recordings(tmp_path):
@@ -174,7 +174,7 @@ def test_clips_of_a_recording_that_cannot_be_heard_again_stay_and_are_told(noisy
     count = sum("/a_" in name for name in first)
     assert done.returncode == 1 and contents(noisy / "c") == first
     assert (
-        f"1 recordings were to be heard again, and were not: the clips of what was heard in them before stay, {count} files"
+        f"1 recording was to be heard again, and was not: the clips of what was heard in it before stay, {count} files"
         in done.stderr
     )
 
@@ -200,4 +200,4 @@ def test_review_tells_of_clips_that_are_quieter(tmp_path):
     eventfile.write({"a.wav": [Event(1, 2, "dog")]}, tmp_path / "ev.csv", "csv")
     words = ("-n", "4", "-o", tmp_path / "rv.csv", "--clips", tmp_path / "c", "--recordings", path)
     done = earmark("review", tmp_path / "ev.csv", *words)
-    assert done.returncode == 0 and "a.wav: 1 clips would reach beyond full scale" in done.stderr
+    assert done.returncode == 0 and "a.wav: 1 clip would reach beyond full scale" in done.stderr

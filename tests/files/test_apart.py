@@ -121,7 +121,7 @@ def test_a_job_of_before_goes_on_under_its_names(place, cards, tmp_path):  # noq
     for path in (job / RESULTS).glob("*[!0-9].wav.txt"):
         path.unlink()
     done = earmark(*command)
-    assert done.returncode == 0 and "1 of 4 recordings are done already" in done.stderr
+    assert done.returncode == 0 and "1 of 4 recordings is done already" in done.stderr
     with Journal(job, json.loads(head)["told"]) as journal:
         results = {Path(path).parent.name + Path(path).name: line.result for path, line in journal.entries.items()}
     assert results == {

@@ -54,7 +54,7 @@ def test_sizes_that_there_are_too_few_clips_for_are_told():
     turns = [(clips(24), clips(3, "2")), (few, clips(3, "3"))]
     assert fewer(turns, TAGS, (1, 7, None)) == ()
     assert fewer(turns, TAGS, (8,)) == (
-        "8 clips a tag: 1 of the 3 tags have fewer training clips (7 the fewest, 'fox'), of which all are taken.",
+        "8 clips a tag: 1 of the 3 tags has fewer training clips (7 the fewest, 'fox'), of which all are taken.",
     )
     told = fewer(turns, TAGS, (1, 100, None))
     assert told == (

@@ -146,9 +146,7 @@ def test_clips_that_could_not_be_mixed_are_tried_again(place, mixed):
     stopped(place, mixed)
     again = Stops()
     trained(place, progress=again, resume=True)
-    assert any(
-        "1 clips or stretches could not be mixed, the first: " in line and "0a.wav" in line for line in again.said
-    )
+    assert any("1 clip or stretch could not be mixed, the first: " in line and "0a.wav" in line for line in again.said)
 
 
 def test_where_there_is_no_room_it_is_said_once(place, mixed, monkeypatch):

@@ -287,7 +287,7 @@ def test_what_cannot_be_learnt_from_is_told(place, tmp_path):
         with pytest.raises(error, match=message):
             retraining.retrain(tagger, clips, reviews, where(place), tmp_path / "none", **told)
 
-    refused(EarmarkError, "none of the 1 reviews has an answer: there is nothing to learn from", [review(None)])
+    refused(EarmarkError, "none of the 1 review has an answer: there is nothing to learn from", [review(None)])
     refused(EarmarkError, "the reviews are of 'owl', which this tagger does not know", [review(tag="owl")])
     refused(
         ManifestError, "the clips have none of 'low', which the tagger knows", [review()], clips=_only(clips, "high")
@@ -314,7 +314,7 @@ def test_what_cannot_be_learnt_from_is_told(place, tmp_path):
         tmp_path / "x",
     ]
     told = earmark(*words, "--recordings", place / "recordings")
-    assert told.returncode and "1 recordings are not among the 2 that are there, such as 'c.wav'" in told.stderr
+    assert told.returncode and "1 recording is not among the 2 that are there, such as 'c.wav'" in told.stderr
 
 
 def _only(clips, tag):

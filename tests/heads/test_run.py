@@ -245,7 +245,7 @@ def test_silence_teaches_nothing(base, clips, tmp_path):
     lines = []
     own = manifests.build({"id": names, "path": names, "tags": tags}, tmp_path)
     path = trained(base, own, tmp_path / "run", say=lines.append)
-    assert any("1 training clips are silent and teach nothing, such as 'silent.wav'" in line for line in lines)
+    assert any("1 training clip is silent and teaches nothing, such as 'silent.wav'" in line for line in lines)
     # of the calls' windows, 0.5 s every 0.25 s, those behind the second of sound are silent
     assert loading.load(path).facts.head.windows == 6 * 4
     only = manifests.build({"id": ["a", "b"], "path": ["silent.wav"] * 2, "tags": ["low", "high"]}, tmp_path)

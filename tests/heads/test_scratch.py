@@ -153,7 +153,7 @@ def test_by_command(base, two, tmp_path):
     told = json.loads((tmp_path / "curve/curve.json").read_text())["curves"]
     assert [each["source"] for each in told] == ["base.safetensors", "tiny, from scratch"]
     assert [[point["clips"] for point in each["points"]] for each in told] == [[1, None]] * 2
-    assert "1 epochs, of which the last counts" in (tmp_path / "curve/curve.md").read_text()
+    assert "1 epoch, of which the last counts" in (tmp_path / "curve/curve.md").read_text()
 
 
 def test_a_curve_tells_sounds_on_both_sides_and_silent_clips(base, clips, tmp_path):
@@ -179,10 +179,10 @@ def test_a_curve_tells_sounds_on_both_sides_and_silent_clips(base, clips, tmp_pa
         "0",
     ]
     told = earmark(*words, "--out", str(tmp_path / "refused"))
-    assert told.returncode == 2 and "1 sounds lie in both train and test, byte for byte" in told.stderr, told.stderr
+    assert told.returncode == 2 and "1 sound lies in both train and test, byte for byte" in told.stderr, told.stderr
     told = earmark(*words, "--out", str(tmp_path / "borne"), "--set", "data.shared_groups=report")
     assert told.returncode == 0 and "figures are better than on sounds never heard" in told.stderr, told.stderr
-    assert f"1 training clips are silent and teach nothing, such as '{tag}-1.wav'" in told.stderr
+    assert f"1 training clip is silent and teaches nothing, such as '{tag}-1.wav'" in told.stderr
     (tmp_path / "tiny.yaml").write_text(json.dumps(RAW))
     told = earmark(
         *words, "--out", str(tmp_path / "scratch"), "--set", "data.shared_groups=report", "--scratch", str(tmp_path / "tiny.yaml")

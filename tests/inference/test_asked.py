@@ -161,7 +161,7 @@ BAD = {
     ],
     "9000 samples are no usable numbers.*beyond 1e\\+30": np.full(9_000, 1e31),
     "1e\\+30.*0.000 s": np.full(9_000, 1e300),  # beyond float32 too
-    "is too short: 1 samples at 22050 Hz do not last for one at 4000 Hz": np.full(1, 0.5, np.float32),
+    "is too short: 1 sample at 22050 Hz does not last for one at 4000 Hz": np.full(1, 0.5, np.float32),
 }
 
 

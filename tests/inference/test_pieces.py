@@ -372,7 +372,7 @@ def test_a_job_tells_of_its_pieces(sound, tmp_path):
     kept = Kept(tmp_path / "job" / "pieces")
     kept.put("0" * 24, 0, False, hearing.to_bytes(Heard(0, None, error=AudioError("x", "is damaged"))))
     assert (
-        "job: a cluster has heard 1 pieces of recordings that are not done yet"
+        "job: a cluster has heard 1 piece of recordings that are not done yet"
         in earmark("job", tmp_path / "job").stderr
     )
     assert '"pieces": 1' in earmark("job", tmp_path / "job", "--json").stdout

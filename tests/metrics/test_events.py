@@ -234,7 +234,7 @@ def test_errors_say_what_is_wrong() -> None:
         with pytest.raises(ScoresError, match=re.escape(message)):
             function(*arguments, **options)
 
-    refused("1 of 1 clips have no predicted events, first: 'a'", m.match_events, true, {})
+    refused("1 of 1 clip has no predicted events, first: 'a'", m.match_events, true, {})
     refused("not in the reference, first: 'b'", m.match_events, true, {"a": [], "b": []})
     refused("the reference has no clips", m.match_events, {}, {})
     refused("the tags are: none", m.match_events, {"a": []}, {"a": []})
@@ -245,7 +245,7 @@ def test_errors_say_what_is_wrong() -> None:
     refused("goes from nan to 1.0 s", m.match_events, true, {"a": [("dog", math.nan, 1)]})
     refused("onset collar is -1", m.Collars, onset=-1)
     refused("above 0 s, not 0", m.match_segments, true, true, {"a": 3.0}, length=0)
-    refused("1 of 1 clips have no duration", m.match_segments, true, true, {})
+    refused("1 of 1 clip has no duration", m.match_segments, true, true, {})
     refused("duration of clip 'a' is 0", m.match_segments, true, true, {"a": 0})
     refused("0.5 s long, but a reference event of 'dog' begins at 1.0", m.match_segments, true, true, {"a": 0.5})
     refused("have no group, first: 'a'", m.detection_f1, m.match_events(true, true), {})

@@ -226,7 +226,7 @@ def test_errors_say_what_is_wrong() -> None:
     refused("alpha_st is a weight of 0 or more, not -1", m.Criteria, 0.5, 0.5, alpha_st=-1)
     refused("above 0, not 0", m.Criteria, 0.5, 0.5, max_efpr=0)
     refused("no scores, first: 'a'", m.psds, {}, true, durations, ("dog",), m.PSDS1)
-    refused("scores of 1 tags, not 2", m.psds, scores, true, durations, ("dog", "cat"), m.PSDS1)
+    refused("scores of 1 tag, not 2", m.psds, scores, true, durations, ("dog", "cat"), m.PSDS1)
     refused("unknown tag 'dog'", m.psds, scores, true, durations, ("cat",), m.PSDS1)
     refused("clips have no duration", m.psds, scores, true, {}, ("dog",), m.PSDS1)
     twice = {"a": [("dog", 1.0, 2.0), ("dog", 2.0, 2.5)]}

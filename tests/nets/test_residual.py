@@ -200,7 +200,7 @@ def test_stretch_of_a_single_value_repeats_it():
         ({"widths": ()}, r"map_widths \[\] should be a list of whole numbers from 1, and not empty"),
         ({"blocks": (1, 0)}, r"map_blocks \[1, 0\] should be"),
         ({"widths": (4,)}, "1 map_widths and 2 map_blocks: each stage needs one of both"),
-        ({"stem_stride": (2,)}, r"map_stem_stride \[2\] has 1 numbers: it needs 2"),
+        ({"stem_stride": (2,)}, r"map_stem_stride \[2\] has 1 number: it needs 2"),
         ({"stem_stride": (2, 0)}, r"map_stem_stride \[2, 0\] should be"),
     ],
 )
@@ -217,7 +217,7 @@ def test_odd_trunks_are_refused(changes, told):
         ({"stem_stride": 0}, "stem_stride is 0: it must be at least 1"),
         ({"pool": -1}, "pool is -1: it must be at least 1"),
         ({"stem_kernel": 3}, "stem_kernel 3 is below stem_stride 4: samples would go unheard"),
-        ({"strides": (1,)}, r"strides \[1\] has 1 numbers: it needs 2"),
+        ({"strides": (1,)}, r"strides \[1\] has 1 number: it needs 2"),
         ({"strides": (1, 0)}, r"strides \[1, 0\] should be"),
         ({"widths": []}, r"widths \[\] should be"),
     ],

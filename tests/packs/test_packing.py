@@ -209,7 +209,7 @@ def test_damaged_clips_are_told_and_bounded(sounds, tmp_path, monkeypatch):
     assert len(clips) == 11 and "clip 4/é" not in clips.ids
     monkeypatch.setattr(packing, "FEW", 0)
     with pytest.raises(
-        EarmarkError, match=r"1 clips of 12 cannot be read, more than are borne \(0\), the last: .*4\.wav"
+        EarmarkError, match=r"1 clip of 12 cannot be read, more than are borne \(0\), the last: .*4\.wav"
     ):
         packs.pack(broken, tmp_path / "q", bear=0)
 
@@ -257,7 +257,7 @@ def test_each_clip_that_is_clipped_is_named_with_how_much_of_it(hard, tmp_path):
 
 
 def test_none_is_none(hard, tmp_path):
-    with pytest.raises(EarmarkError, match=r"1 clips of 7 cannot be read, more than are borne \(0\)"):
+    with pytest.raises(EarmarkError, match=r"1 clip of 7 cannot be read, more than are borne \(0\)"):
         packs.pack(hard, tmp_path / "p", bear=0)
     assert len(packs.pack(hard, tmp_path / "q", bear=1e-9).failures) == 2  # FEW are borne of any number
 
@@ -274,7 +274,7 @@ def test_check_tells_what_is_wrong(packed, copy):
     done = earmark("check", copy)
     assert done.returncode == 1
     assert f"{path} (clip 4/é): its bytes are not those that were packed" in done.stderr
-    assert f"1 of 3 shards are not as they were written ({shard}), and 1 clips in them" in done.stderr
+    assert f"1 of 3 shards is not as it was written ({shard}), and 1 clip in it" in done.stderr
 
 
 def digested(folder):

@@ -94,7 +94,7 @@ def test_parts_of_a_recording_on_two_sides_are_refused_of_a_pack_too(clips, tmp_
     packs.pack(clips, tmp_path / "p", **WAYS[how])
     packed = packs.read(tmp_path / "p")
     for each, name in ((clips, "6.wav"), (packed, "the recording with the SHA-256")):
-        with pytest.raises(ManifestError, match=f"1 recordings lie in both train and test, such as '{name}"):
+        with pytest.raises(ManifestError, match=f"1 recording lies in both train and test, such as '{name}"):
             divide(each, ["2"], [])
     # whole files with one content are other recordings, which `index` tells
     divide(packed.select(np.arange(6)), ["2"], [])

@@ -67,8 +67,8 @@ def gone(path: Path) -> None:
     path.unlink()
 
 
-OTHERS = "was reviewed, and is another recording by now, by its size or time of change (1 recordings of 2 are)"
-GONE = "was reviewed and is not in the folder any more (1 recordings of 2 are not)"
+OTHERS = "was reviewed, and is another recording by now, by its size or time of change (1 recording of 2 is)"
+GONE = "was reviewed and is not in the folder any more (1 recording of 2 is not)"
 CHANGES = [(other_bytes, OTHERS), (longer, OTHERS), (gone, GONE)]
 
 

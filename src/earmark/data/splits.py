@@ -195,8 +195,8 @@ def divide(
 def _check_apart(parts: Parts, bear: bool, say: Callable[[str], None]) -> None:
     """Raises ManifestError where a group or a recording lies on two sides; `bear`: says it instead."""
 
-    def tell(count: int, what: str, example: str, keep: str) -> None:
-        sentence = f"{count} {what} lie in both {a} and {b}, such as {example!r}"
+    def tell(count: int, one: str, many: str, example: str, keep: str) -> None:
+        sentence = f"{counted(count, f'{one} lies', f'{many} lie')} in both {a} and {b}, such as {example!r}"
         if not bear:
             raise ManifestError(
                 f"{sentence}: figures would be too good. Choose folds that keep {keep} together, or bear it with "
@@ -209,11 +209,17 @@ def _check_apart(parts: Parts, bear: bool, say: Callable[[str], None]) -> None:
         sides = [getattr(parts, name) for name in (a, b)]
         both = groups[a].filter(pc.is_in(groups[a], value_set=groups[b]))
         if len(both):
-            tell(len(both), "groups (recordings, speakers, …)", pc.min(both).as_py(), "groups")
+            tell(
+                len(both),
+                "group (recording, speaker, …)",
+                "groups (recordings, speakers, …)",
+                pc.min(both).as_py(),
+                "groups",
+            )
             sides = [each.select(~_of_groups(each, both)) for each in sides]  # their recordings are told with them
         count, example = shared(*sides)
         if count:
-            tell(count, "recordings", example, "recordings")
+            tell(count, "recording", "recordings", example, "recordings")
 
 
 def _among(folds: pa.ChunkedArray, names: Sequence[str]) -> NDArray[np.bool_]:

@@ -16,7 +16,7 @@ from earmark.audio.decoders.ffmpeg import FFmpeg, library
 from earmark.audio.decoders.sndfile import Libsndfile
 from earmark.audio.decoders.source import Damaged, Info, Mixer, Report, Source, Wave, joined, mixed, reason
 from earmark.audio.layout import Layout, View, layout
-from earmark.errors import AudioError, counted
+from earmark.errors import AudioError, agreed, counted
 
 __all__ = ["Damaged", "Info", "Mixer", "Report", "Source", "Wave", "decoder", "joined", "mixed"]
 
@@ -55,7 +55,7 @@ def decoder(path: Path, file: BinaryIO, salvage: bool, say: Report) -> Source:
 def _behind_zeros(path: Path, file: BinaryIO, salvage: bool, say: Report) -> Source | None:
     """A recording behind zeros, as some platforms store them; None where there is none."""
     begin = mpeg.zeros_before(file)
-    return _later(path, file, begin, "zero bytes", salvage, say) if begin else None
+    return _later(path, file, begin, "zero byte", "zero bytes", salvage, say) if begin else None
 
 
 def _by_ffmpeg(path: Path, file: BinaryIO, salvage: bool, say: Report, refused: str) -> Source:
@@ -71,11 +71,11 @@ def _by_ffmpeg(path: Path, file: BinaryIO, salvage: bool, say: Report, refused: 
     if not begin:
         return opened
     opened.close()
-    return _later(path, file, begin, "bytes that are no sound", salvage, say)
+    return _later(path, file, begin, "byte that is no sound", "bytes that are no sound", salvage, say)
 
 
-def _later(path: Path, file: BinaryIO, begin: int, what: str, salvage: bool, say: Report) -> Source:
-    say(f"begins with {begin} {what}, which are left out")
+def _later(path: Path, file: BinaryIO, begin: int, one: str, many: str, salvage: bool, say: Report) -> Source:
+    say(f"begins with {counted(begin, one, many)}, which {agreed(begin, 'is', 'are')} left out")
     return decoder(path, cast(BinaryIO, View(file, begin)), salvage, say)
 
 

@@ -92,7 +92,7 @@ function watch() {
     at("retry").hidden = runs || !job.unread || !job.goes_on;
     at("table-csv").hidden = !job.events; at("table-csv").href = `v1/jobs/${id}/table?format=csv`;
     at("job-told").textContent = `${job.done.toLocaleString("en")} of ${numbered(job.total, "recording")} heard (${clock(job.seconds, 0)}), ${numbered(job.events, "event")}` +
-      `${job.silent ? `, ${job.silent.toLocaleString("en")} silent` : ""}${job.noted ? `, ${job.noted.toLocaleString("en")} with notes` : ""}${job.unread ? `, ${job.unread.toLocaleString("en")} could not be read` : ""}${runs ? " …" : job.state === "done" ? "." : `; ${job.state}.`}` +
+      `${job.silent ? `, ${job.silent.toLocaleString("en")} silent` : ""}${job.noted ? `, ${numbered(job.noted, "with notes", "with notes")}` : ""}${job.unread ? `, ${job.unread.toLocaleString("en")} could not be read` : ""}${runs ? " …" : job.state === "done" ? "." : `; ${job.state}.`}` +
       `${job.gone ? ` ${job.gone === 1 ? "One that was heard is" : `${job.gone.toLocaleString("en")} that were heard are`} not in the folder any more, or not as it was then: what was found there is kept, and counts again once it is back.` : ""}`;
     counts();
     if (moved) { files(); if (cell) list(); }
@@ -104,7 +104,7 @@ function counts() {
   return counted((signal) => json(`v1/jobs/${job.id}/counts?${query({ score: at("least").value })}`, { signal }), (told) => {
     const most = Math.max(1, ...told.rows.flatMap((row) => row.counts));
     const untold = told.rows.reduce((sum, row) => sum + row.all - row.counts.reduce((a, b) => a + b, 0), 0);
-    at("counts-told").textContent = !told.rows.length ? "No events." : told.by === "clock" ? `Hours of the day, by the times in the recordings' names${untold ? `; ${untold === 1 ? "one event is in a recording whose name tells" : `${untold.toLocaleString("en")} events are in recordings whose names tell`} none` : ""}.`
+    at("counts-told").textContent = !told.rows.length ? "No events." : told.by === "clock" ? `Hours of the day, by the times in the recordings' names${untold ? `; ${numbered(untold, "event is in a recording whose name tells", "events are in recordings whose names tell")} none` : ""}.`
       : "Hours since each recording began: of half the events or more the recordings' names tell no time of day, as 20260514_053000.wav does.";
     at("counts").tHead.replaceChildren(element("tr", {}, element("th", { className: "words" }, "Tag"), ...told.hours.map((hour) => element("th", { scope: "col" }, told.by === "clock" ? String(hour).padStart(2, "0") : String(hour + 1))), element("th", {}, "All")));
     at("counts").tBodies[0].replaceChildren(...told.rows.map((row) => element("tr", {}, element("th", { className: "words", scope: "row" }, words(row.tag)),
