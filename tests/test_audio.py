@@ -382,9 +382,9 @@ PCM = (SOUND * 32767).astype("<i2").tobytes()
         (a_folder, "f.wav: is a folder, not a recording. Name the recordings in it", None),
         (made(b""), "made.wav: is empty (0 bytes). Copy it again", 0.0),
         (made(wav(b"", 0)), "made.wav: holds no sound: a header, and not one sample behind it. Copy it again", 0.0),
-        (made(wav(b"", 32_000)), "holds no sound: its header states 32000 bytes of it, none is there. Copy it", 0.0),
+        (made(wav(b"", 32_000)), "holds no sound: its header states 32,000 bytes of it, none is there. Copy it", 0.0),
         (made(wav(PCM[:9001], 32_000)), "cut off: its header states 1.00 s of sound, 0.28 s are there. Copy", 0.28125),
-        (made(wav(PCM, 0)), "was never finished: its header states no sound, and 32000 bytes follow. Copy", 0.0),
+        (made(wav(PCM, 0)), "was never finished: its header states no sound, and 32,000 bytes follow. Copy", 0.0),
         (made(b"<html>please log in</html>" * 9), "made.wav: is no recording: it is text. Copy it again", None),
         (made(bytes(4096)), "is no recording: it begins with zeros only, as files do that a recorder or card", None),
         (made(b"\x07\xff\x01" * 999), "is no recording that can be decoded (libsndfile: Format not recognised;", None),
@@ -629,7 +629,7 @@ def test_two_recordings_in_one_container_are_refused(tmp_path, container):
 def test_a_wav_that_states_less_than_it_holds_is_refused(tmp_path):
     """As a WAV of more than 4 GiB does, whose size has begun again from 0."""
     path = made(wav(PCM, 16_000))(tmp_path)
-    with pytest.raises(AudioError, match=r"goes on behind the 0.50 s that its header states, with 16000 bytes. Corr"):
+    with pytest.raises(AudioError, match=r"goes on behind the 0.50 s that its header states, with 16,000 bytes. Corr"):
         audio.load(path, RATE)
     said: list[str] = []
     assert len(audio.load(path, RATE, salvage=True, report=said.append)) == RATE // 2

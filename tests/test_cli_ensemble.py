@@ -198,10 +198,10 @@ def test_what_of_each_member_is_left_out_is_told(place, run, asked):
     lines = [line for line in said.splitlines() if "left out" in line]
     assert lines == [
         "3 of the 6 rows of a have no scores of all members and are left out",
-        "1 of the 4 rows of b have no scores of all members and are left out",
+        "1 of the 4 rows of b has no scores of all members and is left out",
         "tags of b that not all members know are left out: sea, wind",
-        "1 of the 4 rows of c have no scores of all members and are left out",
-        "tags of c that not all members know are left out: fog",
+        "1 of the 4 rows of c has no scores of all members and is left out",
+        "a tag of c that not all members know is left out: fog",
     ]
     told = json.loads(printed)["left out"]
     assert [(each["name"], each["rows"], each["of"], each["tags"]) for each in told] == [

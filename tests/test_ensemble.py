@@ -162,7 +162,7 @@ def test_pooled_folds_are_averaged_on_new_clips():
 
 @pytest.mark.parametrize("weights", [[1], [1, 2, 3]])
 def test_as_many_weights_as_members(weights):
-    with pytest.raises(ScoresError, match=rf"{len(weights)} weights for 2 members: give one a member, such as 1:1"):
+    with pytest.raises(ScoresError, match=rf"{len(weights)} weights? for 2 members: give one a member, such as 1:1"):
         combine([scores(A), scores(B)], weights=weights)
 
 

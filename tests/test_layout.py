@@ -148,7 +148,7 @@ def test_a_size_beyond_the_end(tmp_path, kind):
 def test_a_size_before_the_end(tmp_path, kind):
     make, body, _ = KINDS[kind]
     (tmp_path / "a").write_bytes(make(body, len(body) // 2))
-    with pytest.raises(AudioError, match=r"goes on behind the 1\.00 s that its header states, with 32000 bytes"):
+    with pytest.raises(AudioError, match=r"goes on behind the 1\.00 s that its header states, with 32,000 bytes"):
         audio.load(tmp_path / "a", RATE)
     wave, told = load(tmp_path / "a", salvage=True)
     assert len(wave) == RATE and "goes on behind" in told[0]

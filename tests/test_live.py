@@ -362,7 +362,7 @@ def piped(monkeypatch, recording):
 def test_forms_of_tags(piped, tagger, recording, form, capsys):
     assert command("tag", "-", "--tagger", tagger, "--rate", RATE, "--format", form) == 0
     told = capsys.readouterr()
-    assert "-: ends with 1 of the 2 bytes of a frame, which are left out" in told.err
+    assert "-: ends with 1 of the 2 bytes of a frame, which is left out" in told.err
     command("tag", recording, "--tagger", tagger, "--format", form)
     whole = capsys.readouterr().out.replace(str(recording), "-")
     if form == "table":

@@ -313,7 +313,7 @@ def test_backgrounds_are_dealt_to_folds(tmp_path, clips):
 def test_a_silent_stretch_of_background_is_said(tmp_path, clips):
     write(tmp_path / "a.wav", np.zeros(3 * RATE))
     plan = mixing.ScenePlan("1", 0, 0, RATE, 2 * RATE, "a.wav", 0.5, 0, ())
-    with pytest.raises(AudioError, match="is silent for 4000 samples from 0.50 s on"):
+    with pytest.raises(AudioError, match="is silent for 4,000 samples from 0.50 s on"):
         mixing.render(plan, {}, tmp_path)
 
 

@@ -64,8 +64,8 @@ BEHIND = {
 BEFORE = {
     "731 zeros": (bytes(731), "begins with 731 zero bytes"),
     "1 zero": (b"\0", "begins with 1 zero byte"),
-    "as many zeros as may be": (bytes(mpeg.SOUGHT), f"begins with {mpeg.SOUGHT} zero bytes"),
-    "junk": (JUNK, "begins with 60000 bytes that are no sound"),
+    "as many zeros as may be": (bytes(mpeg.SOUGHT), f"begins with {mpeg.SOUGHT:,} zero bytes"),
+    "junk": (JUNK, "begins with 60,000 bytes that are no sound"),
     "text": (b"HTTP/1.1 200 OK\r\n\r\n", "begins with 19 bytes that are no sound"),
     "APEv2": (ape(JUNK[:9_000], True), "bytes that are no sound"),
     "two ID3v2": ((b"ID3\3\0\0\0\0\x4e\x10" + bytes(10_000)) * 2, ""),

@@ -265,7 +265,7 @@ def test_how_far_a_job_is_with_what_is_asked_for_now(tmp_path, change, listed, d
         assert all(path in asked for path, _ in told.failures) and told.to_dict().get("others", 0) == others
     printed = earmark("job", folder)
     assert printed.stdout.splitlines()[1].split("\t")[:5] == ["job", *map(str, (listed, done, left, failed))]
-    assert (f"keeps what was heard of {others} others before" in printed.stderr) == bool(others)
+    assert (f"keeps what was heard of {others} other{'s' * (others > 1)} before" in printed.stderr) == bool(others)
     with Journal(folder, TOLD) as job:
         job.todo(now, retry=True)
         told = progressed.of(folder)

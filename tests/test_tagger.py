@@ -289,7 +289,7 @@ def test_the_shortest_window_is_enough():
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"features": {**RECIPE["features"], "bands": 1000}}, r"features: \d+ of 1000 mel bands are narrower"),
+        ({"features": {**RECIPE["features"], "bands": 1000}}, r"features: \d+ of 1,000 mel bands are narrower"),
         ({"features": {**RECIPE["features"], "hop": 0}}, "features: a hop of 0 samples"),
         ({"net": {**RECIPE["net"], "band_pools": [0] * 6}}, "net: "),
         ({"net": {**RECIPE["net"], "widths": [4]}}, "net: "),

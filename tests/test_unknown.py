@@ -210,13 +210,13 @@ def test_training_says_what_balanced_draws_make_of_clips_without_tags():
     tags, unknown = [["dog", "owl"], [], []], [None, ["dog"], ["dog", "owl"]]
     none, nothing = said_of(tags, unknown)
     assert none == (
-        "1 of 3 training clips has none of the 2 tags, such as 'b': they are drawn as often as the clips of a tag, taking turns with "
+        "1 of 3 training clips has none of the 2 tags, such as 'b': it is drawn as often as the clips of a tag, taking turns with "
         "the tags (train.balance: classes)"
     )
     assert nothing == (
-        "1 of 3 training clips, of whose tags nothing is known, are never drawn, such as 'c' (train.balance: classes)"
+        "1 of 3 training clips, of whose tags nothing is known, is never drawn, such as 'c' (train.balance: classes)"
     )
-    assert said_of(tags, unknown, "distil.teachers=[a]")[1].endswith("answers for them are learnt, take none")
+    assert said_of(tags, unknown, "distil.teachers=[a]")[1].endswith("answers for it are learnt, take none")
     # a phase is enough, one that is not run is none; nothing is said where all have tags or come once
     assert said_of(tags, unknown, "train.balance=none") == []
     phases = ["train.balance=none", "phases={a: {}, b: {train: {balance: classes}}}"]
@@ -237,4 +237,4 @@ def test_training_says_which_unknown_tags_no_clip_has_and_counts_none_of_them():
     said.clear()
     clips = build({**COLUMNS, "unknown": [["wolf"], None, ["dog"]]}, ".")
     say_unknown(clips, clips.vocabulary, SimpleNamespace(task="many"), said.append)
-    assert said[1:] == ["1 of 9 pairs of a training clip and a tag are not known: the loss leaves them out"]
+    assert said[1:] == ["1 of 9 pairs of a training clip and a tag is not known: the loss leaves it out"]

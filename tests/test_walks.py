@@ -21,7 +21,7 @@ from earmark.scores import Scores
 
 LINE = (
     "passed over: 5 files with no ending of sound (2 .mpc, 2 without an ending, 1 .dsf); 1 of them begins as sound does, such as "
-    "dog/rec: give it its ending, or name it by itself; 2 hidden; 2 linked again; 1 that are no files (pipes, devices)"
+    "dog/rec: give it its ending, or name it by itself; 2 hidden; 2 linked again; 1 that is no file (pipes, devices)"
 )
 
 
@@ -148,7 +148,7 @@ TWICE = (
     (["a.wav", "in/../a.wav"], "in/../a.wav: is a.wav by another name; each name has its results", 2),
     (
         ["in", "in/b.wav", "in/hard.wav"],
-        "in/b.wav: is named more than once, and so are 1 others; each is heard once",
+        "in/b.wav: is named more than once, and so is 1 other; each is heard once",
         2,
     ),
     (["a.wav", "link.wav"], "link.wav: is a.wav by another name; each name has its results", 2),

@@ -59,7 +59,7 @@ def test_it_scores_as_its_layers_do_in_numpy(adopt, tmp_path, engine, batch):
 
 
 @pytest.mark.parametrize(("sides", "layout"), [
-    ((SAMPLES,), "windows samples"), ((1, SAMPLES), "windows 1 sample"), ((SAMPLES, 1), "windows samples 1"),
+    ((SAMPLES,), "windows samples"), ((1, SAMPLES), "windows 1 samples"), ((SAMPLES, 1), "windows samples 1"),
     (("time",), "windows samples"),
 ])  # fmt: skip
 def test_axes_of_waves(adopt, sides, layout):

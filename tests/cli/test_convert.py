@@ -267,7 +267,7 @@ def test_a_file_of_events_is_counted_with_its_recordings(heard, tmp_path):
     )
     assert told.returncode == 0, told.stderr
     assert rows(tmp_path / "c.csv") == rows(heard / "counts.csv") and (tmp_path / "json" / "events.json").is_file()
-    assert "tells nothing of 1 of the 4 recordings, not that they were heard: they are left out" in told.stderr
+    assert "tells nothing of 1 of the 4 recordings, not that it was heard: it is left out" in told.stderr
 
 
 def test_what_cannot_be_counted_is_refused(heard, tmp_path):

@@ -160,7 +160,7 @@ def test_what_is_told(place):
 @pytest.mark.parametrize(
     ("name", "content", "problem"),
     [
-        ("z.txt", b"1\t2\towl\n", r"1 recording that is labelled is not there: one that is called as z.txt is\. Put them"),
+        ("z.txt", b"1\t2\towl\n", r"1 recording that is labelled is not there: one that is called as z.txt is\. Put it"),
         ("events.csv", b"file,onset,offset,label\nz.wav,1,2,owl\n", r"1 recording that is .* not there: z.wav \(in events.csv\)"),
         ("a.txt", b"30\t31\towl\n", r"a.wav: lasts 20 s, and 1 of its 1 label begins after that, the first 'owl' at 30 s"),
         ("a.csv", b"when,what\n1,owl\n", r"a.csv: is called after a.wav, and holds no .* first line is 'when,what'"),

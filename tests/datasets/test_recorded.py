@@ -54,7 +54,7 @@ def test_recordings_that_are_not_there(folder):
 )
 def test_clips_that_reach_past_the_end(folder, columns):
     (said,) = doubts(clips(folder, **columns), "x")
-    assert "clips with times reach past the end of their recording, such as '3.wav', to 5000 s of 1.00 s" in said
+    assert "with times reaches past the end of its recording, such as '3.wav', to 5000 s of 1.00 s" in said
 
 
 def test_of_many_some_are_looked_at(folder):
@@ -77,7 +77,7 @@ def test_clips_without_any_tag(folder):
 def test_the_command_says_so_of_any_layout(folder):
     (folder / "clips.csv").write_text("id,path,start,end,tags\n0,0.wav,0,900,dog\n1,1.wav,0,1,dog\n2,2.wav,,,dog\n")
     done = earmark("index", "table", folder / "clips.csv", "-o", folder / "m.csv")
-    assert done.returncode == 0 and "1 of the 2 clips with times reach past the end" in done.stderr, done.stderr
+    assert done.returncode == 0 and "1 of the 2 clips with times reaches past the end" in done.stderr, done.stderr
     assert datasets.index("table", folder / "clips.csv").notes  # as every verb that takes a folder tells it
 
 

@@ -134,7 +134,7 @@ def test_events_that_disagree(lay):
         ("file,label,x", {"fold": "lable"}, r"no column 'lable' for fold, did you mean 'label'\?"),
         ("file,label,x", {"file": "other.csv"}, r"no table 'other\.csv' in it"),
         ("file,label,x", {"audio": "sounds"}, r"1 of 1 recording is not there: a\.wav. Looked from 'sounds'"),
-        ("file,label,x", {"suffix": ".wav"}, r"recordings are not there: a\.wav\.wav.*suffix="),
+        ("file,label,x", {"suffix": ".wav"}, r"recordings? (is|are) not there: a\.wav\.wav.*suffix="),
     ],
 )
 def test_refusals(lay, header, options, message):

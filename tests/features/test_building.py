@@ -95,11 +95,11 @@ def test_every_shipped_recipe_has_one(name):
         ({"features": {"name": "logmel", "hop": 0.0}}, "features: a hop of 0 samples: it must be at least one"),
         (
             {"features": {**LOGMEL, "window": 3.0}},
-            r"windows.length: 2 s are 16000 samples; logmel needs at least 24000: make it longer",
+            r"windows.length: 2 s are 16,000 samples; logmel needs at least 24000: make it longer",
         ),
         (
             {"features": {"name": "spectrogram", "window": 0.25, "hop": 1 / RATE}, "windows": {"length": 10.0, "hop": 1.0}},
-            r"windows.length: 1 × 1001 bands × 78001 frames are 78,079,001 values a window, more than 33,554,432: make it",
+            r"windows.length: 1 × 1,001 bands × 78,001 frames are 78,079,001 values a window, more than 33,554,432: make it",
         ),
         (
             {

@@ -113,7 +113,7 @@ def test_a_sine_lands_in_its_bin():
     [
         ({"high": 9000}, "do not fit below half the sample rate, 8000 Hz"),
         ({"bands": 400, "window": 0.01}, "narrower than an FFT bin"),
-        ({"window": 0.1, "fft": 512}, "1600 samples does not fit an FFT of 512"),
+        ({"window": 0.1, "fft": 512}, "1,600 samples does not fit an FFT of 512"),
         ({"hop": 0.0}, "a hop of 0 samples"),
         ({"bands": 0}, "bands is 0: there must be at least one"),
         ({"deviation": 0.0}, "deviation is 0: it must be above 0"),

@@ -48,7 +48,7 @@ def test_a_tone_has_the_level_of_its_bin():
 
 
 def test_a_window_longer_than_the_fft_is_refused():
-    with pytest.raises(ValueError, match="a window of 2048 samples does not fit an FFT of 1024"):
+    with pytest.raises(ValueError, match="a window of 2,048 samples does not fit an FFT of 1024"):
         Spectrogram(44100, 2048 / 44100, fft=1024)
 
 

@@ -159,7 +159,7 @@ BAD = {
     r"2 samples are no usable numbers \(NaN, infinite.*first at 0\.250 s.*salvage=True": np.r_[
         np.zeros(RATE // 4 + 1), np.nan, np.inf, np.zeros(9_000)
     ],
-    "9000 samples are no usable numbers.*beyond 1e\\+30": np.full(9_000, 1e31),
+    "9,000 samples are no usable numbers.*beyond 1e\\+30": np.full(9_000, 1e31),
     "1e\\+30.*0.000 s": np.full(9_000, 1e300),  # beyond float32 too
     "is too short: 1 sample at 22050 Hz does not last for one at 4000 Hz": np.full(1, 0.5, np.float32),
 }

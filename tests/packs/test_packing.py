@@ -202,7 +202,7 @@ def test_damaged_clips_are_told_and_bounded(sounds, tmp_path, monkeypatch):
     manifests.write(broken, tmp_path / "clips.csv")
     done = earmark("pack", tmp_path / "clips.csv", "-o", tmp_path / "p")
     assert done.returncode == 1
-    assert "1 of 12 clips could not be read and are left out" in done.stderr
+    assert "1 of 12 clips could not be read and is left out" in done.stderr
     rows = list(csv.reader((tmp_path / "p" / "errors.csv").read_text(encoding="utf-8").splitlines()))
     assert rows[0] == ["id", "path", "reason"] and [row[0] for row in rows[1:]] == ["clip 4/é"]
     clips = packs.read(tmp_path / "p")
@@ -252,7 +252,7 @@ def test_each_clip_that_is_clipped_is_named_with_how_much_of_it(hard, tmp_path):
     for name, note in told.items():
         wave = np.abs(audio.load(hard.root / name, RATE))
         over = int((wave > 1).sum())
-        assert note.startswith(f"{over} samples exceed full scale and are clipped: {over / RATE:.1%} of all, ")
+        assert note.startswith(f"{over:,} samples exceed full scale and are clipped: {over / RATE:.1%} of all, ")
         assert note.endswith(f"{wave.max():.3g} times full scale")
 
 
@@ -422,7 +422,7 @@ def test_what_a_pack_tells_of_itself_is_checked(copy, told, said):
 def test_shards_that_are_cut_off_or_gone(copy):
     data = (copy / "00001.tar").read_bytes()
     (copy / "00001.tar").write_bytes(data[:-1024])
-    with pytest.raises(ManifestError, match=r"00001\.tar: has \d+ bytes, and pack.json tells \d+: it is cut off"):
+    with pytest.raises(ManifestError, match=r"00001\.tar: has [\d,]+ bytes, and pack.json tells \d+: it is cut off"):
         packs.read(copy)
     (copy / "00001.tar").unlink()
     with pytest.raises(ManifestError, match=r"00001\.tar: cannot be read .*4 clips lie in it"):

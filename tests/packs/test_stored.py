@@ -208,13 +208,13 @@ def test_what_is_cut_off_is_told(bucket, there, disk, tmp_path):
     with bucket.open_output_stream("bucket/packed/00000.tar") as file:
         file.write((copy / "00000.tar").read_bytes()[:2000])
     stores.LISTED.clear()
-    with pytest.raises(ManifestError, match=r"00000\.tar: has 2000 bytes, and pack\.json tells"):
+    with pytest.raises(ManifestError, match=r"00000\.tar: has 2,000 bytes, and pack\.json tells"):
         packs.read(URI)
     ranges._kept.cache_clear()
     waves = PackedWaves(clips, 4000, strict=True)
     shard, offset = waves.places
     row = int(((shard == 0) & (offset > 2000)).nonzero()[0][0])
     with pytest.raises(
-        EarmarkError, match=r"should end at the byte \d+ of s3://bucket/packed/00000\.tar, which has 2000 bytes"
+        EarmarkError, match=r"should end at the byte \d+ of s3://bucket/packed/00000\.tar, which has 2,000 bytes"
     ):
         waves.heard(row)

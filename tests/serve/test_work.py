@@ -88,7 +88,7 @@ def test_a_full_service_says_when_to_come_again(esc10, tone):
         try:
             answer = client.post("/v1/tags", content=tone.read_bytes())
             assert answer.status_code == 503 and int(answer.headers["retry-after"]) >= 1
-            assert "1 requests are worked on or wait already" in answer.json()["error"]
+            assert "1 request is worked on or waits already" in answer.json()["error"]
             ready = client.get("/readyz")
             assert (ready.status_code, ready.json()) == (503, {"status": "busy", "taken": 1, "room": 1, "told": None})
             assert client.get("/healthz").status_code == 200

@@ -112,7 +112,7 @@ def test_a_table_of_raven_over_a_sequence_of_files(tmp_path):
     }
     assert said == [
         f"{file}: columns left out: Quality",
-        f"{file}: 1 selections end in a later file than they begin in (line 4 …): told to go on",
+        f"{file}: 1 selection ends in a later file than it begins in (line 4 …): told to go on",
     ]
 
 

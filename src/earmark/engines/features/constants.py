@@ -21,5 +21,8 @@ def each(told: float | Sequence[float], count: int, name: str, parts: str) -> li
     """`count` constants. told: one for all or a list of one for each. name, parts: for the message."""
     values = [float(value) for value in told] if isinstance(told, Sequence) else [float(told)] * count
     if len(values) != count:
-        refuse(f"{name} has {counted(len(values), 'constant')} for {counted(count, parts.removesuffix('s'), parts)}: give one for all or one for each")
+        refuse(
+            f"{name} has {counted(len(values), 'constant')} for {counted(count, parts.removesuffix('s'), parts)}: give one for "
+            "all or one for each"
+        )
     return values
