@@ -100,7 +100,7 @@ def test_clips_that_no_file_has_are_told(single: Manifest, tmp_path: Path) -> No
     told = earmark.compare([files[0], fewer], single, common=True, resamples=0, permutations=0)
     assert told.clips == 3 and not any("in any of the files" in note for note in told.notes)
     folded = earmark.compare(files, single, folds=["3"], resamples=0, permutations=0)
-    left = "1 of the 3 clips of fold 3 of the manifest have no scores in any of the files: left out."
+    left = "1 of the 3 clips of fold 3 of the manifest has no scores in any of the files: left out."
     assert folded.notes == (SUMS, NONE_ASKED, left, TASK, NOBODY_KNOWS)
 
 

@@ -86,7 +86,7 @@ def test_an_audit_of_scores_names_the_clips(single: Manifest, tmp_path: Path, he
     assert len(told.clips) == 8 and "its own tag and the highest other one" in told.notes[1]
     assert heard.said == [
         f"1 of the 9 rows of {tmp_path / 's.csv'} are of clips that the manifest does not have: left out",
-        f"1 of the 9 clips of the manifest have no scores in {tmp_path / 's.csv'}: left out",
+        f"1 of the 9 clips of the manifest has no scores in {tmp_path / 's.csv'}: left out",
     ]
 
 

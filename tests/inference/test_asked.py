@@ -204,10 +204,10 @@ def test_no_function_of_samples_takes_masked_ones(tagger, engine):
         lambda: asked.predicted_overlapping(whole, hop, 1), lambda: audio.resample(whole, 8_000, 16_000),
     ]  # fmt: skip
     for take in takers:
-        with pytest.raises(EarmarkError, match=r"^1 of [\d,]+ samples are masked, the first is \[.*3\]"):
+        with pytest.raises(EarmarkError, match=r"^1 of [\d,]+ samples is masked, the first is \[.*3\]"):
             take()
     feature = build(recipes.load("esc10-cnnspec"))
-    with pytest.raises(ValueError, match="1 of 88,200 samples are masked"):
+    with pytest.raises(ValueError, match="1 of 88,200 samples is masked"):
         feature(hidden((1, 88_200), (0, 3)))
 
 

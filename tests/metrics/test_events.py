@@ -248,5 +248,5 @@ def test_errors_say_what_is_wrong() -> None:
     refused("1 of 1 clip has no duration", m.match_segments, true, true, {})
     refused("duration of clip 'a' is 0", m.match_segments, true, true, {"a": 0})
     refused("0.5 s long, but a reference event of 'dog' begins at 1.0", m.match_segments, true, true, {"a": 0.5})
-    refused("have no group, first: 'a'", m.detection_f1, m.match_events(true, true), {})
+    refused("has no group, first: 'a'", m.detection_f1, m.match_events(true, true), {})
     refused("resamples must be at least 0, not -1", m.detection_f1, m.match_events(true, true), resamples=-1)

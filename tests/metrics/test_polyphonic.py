@@ -228,7 +228,7 @@ def test_errors_say_what_is_wrong() -> None:
     refused("no scores, first: 'a'", m.psds, {}, true, durations, ("dog",), m.PSDS1)
     refused("scores of 1 tag, not 2", m.psds, scores, true, durations, ("dog", "cat"), m.PSDS1)
     refused("unknown tag 'dog'", m.psds, scores, true, durations, ("cat",), m.PSDS1)
-    refused("clips have no duration", m.psds, scores, true, {}, ("dog",), m.PSDS1)
+    refused("clip has no duration", m.psds, scores, true, {}, ("dog",), m.PSDS1)
     twice = {"a": [("dog", 1.0, 2.0), ("dog", 2.0, 2.5)]}
     refused("reference events of 'dog' overlap or touch", m.psds, scores, twice, durations, ("dog",), m.PSDS1)
     refused("predicted events of 'dog' overlap or touch", m.match_intersections, true, twice)

@@ -44,7 +44,7 @@ def check_lists(**lists: Sequence[int]) -> None:
             if not _is_count(value):
                 refuse(f"{name} holds {value!r}: each must be a whole number of at least 1")
     if len({len(values) for values in lists.values() if isinstance(values, Sequence) and values}) > 1:
-        told = " and ".join(counted(len(values), name.removesuffix("s"), name) for name, values in lists.items())
+        told = " and ".join(f"{len(values)} {name}" for name, values in lists.items())
         refuse(f"{told}: each stage needs one of each, so make the lists equally long")
 
 

@@ -153,9 +153,7 @@ def _check_stages(widths: Sequence[int], blocks: Sequence[int], what: str = "") 
     check_positive(f"{what}widths", widths)
     check_positive(f"{what}blocks", blocks)
     if len(widths) != len(blocks):
-        refuse(
-            f"{counted(len(widths), f'{what}width')} and {counted(len(blocks), f'{what}block')}: each stage needs one of both"
-        )
+        refuse(f"{len(widths)} {what}widths and {len(blocks)} {what}blocks: each stage needs one of both")
 
 
 class Trunk2d(nn.Module):
