@@ -128,7 +128,7 @@ def test_a_size_that_stands_for_until_the_end(tmp_path, kind, size):
 def test_a_size_that_was_never_written(tmp_path, kind):
     make, body, _ = KINDS[kind]
     (tmp_path / "a").write_bytes(make(body, 0))
-    with pytest.raises(AudioError, match="was never finished: its header states no sound, and 6400. bytes follow"):
+    with pytest.raises(AudioError, match="was never finished: its header states no sound, and 64,00. bytes follow"):
         audio.load(tmp_path / "a", RATE)
     wave, told = load(tmp_path / "a", salvage=True)
     assert same(wave) and "was never finished" in told[0]

@@ -85,7 +85,7 @@ def test_an_audit_of_scores_names_the_clips(single: Manifest, tmp_path: Path, he
     assert told.labels == (Label("4.wav", "4.wav", own, own, other, 0.8, f"{other} scores 0.90, {own} 0.10"),)
     assert len(told.clips) == 8 and "its own tag and the highest other one" in told.notes[1]
     assert heard.said == [
-        f"1 of the 9 rows of {tmp_path / 's.csv'} are of clips that the manifest does not have: left out",
+        f"1 of the 9 rows of {tmp_path / 's.csv'} is of clips that the manifest does not have: left out",
         f"1 of the 9 clips of the manifest has no scores in {tmp_path / 's.csv'}: left out",
     ]
 
