@@ -253,7 +253,7 @@ def test_a_microphone_is_heard_until_it_is_stopped(monkeypatch, tmp_path):
     np.testing.assert_allclose(result.values, whole.values, atol=1e-7)
     assert result.duration == 1 and card.asked == {"samplerate": RATE, "channels": 1, "dtype": "float32"}
     assert result.notes == (
-        "microphone: sound was lost 1 times: the net is slower than the sound (0), or the system (1)",
+        "microphone: sound was lost 1 time: the net is slower than the sound (0), or the system (1)",
     )
 
 

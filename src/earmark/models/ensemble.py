@@ -259,7 +259,7 @@ def _together(sets: Sequence[ClipSet], *, test: bool) -> ClipSet:
 def _told(data: tuple[Any, ...]) -> str:
     dataset, options, folds, deal, seed = data
     more = [f"{key}={value}" for key, value in options.items()]
-    more += [f"{counted(folds, 'fold')} dealt to {counted(deal, 'clip')} with seed {seed}"] if folds else []
+    more += [f"{counted(folds, 'fold')} dealt, deal: {deal}, with seed {seed}"] if folds else []
     return ", ".join([str(dataset), *more])
 
 
