@@ -2,7 +2,7 @@
 
     FOLDER/journal.jsonl   one object a line. The first says what the job is: {"job": 1, "earmark": version, "told": {…}};
                            others a recording each: path, size (bytes), mtime (ns), and result (a file in results/) or error;
-                           beside a result notes, what is to be said of its audio, which lines of before do not tell
+                           beside a result its bytes and crc32, and notes, what is to be said of its audio; lines of before do not tell
     FOLDER/results/        a file for each recording, which appears whole or not at all
     FOLDER/listed.json     how many recordings it is about, how many of these were left and which had failed when the journal had
                            `bytes`; of a shard also the words of the command that joins it
@@ -10,7 +10,8 @@
     FOLDER/shards/3-of-50  a job like this one over a part of the recordings, worked on by itself, on another machine perhaps
 
 A line is on the disk before the next recording's; a last line that was cut off is taken for not written. A recording whose
-size or time of change differs from what the journal says is done again. Times and sizes are those from before it was read.
+size or time of change differs from what the journal says is done again, and so is one whose result is not what was written: its size
+is looked at as a job goes on, its bytes as results are joined or taken over. Times and sizes are those from before it was read.
 Opened again, a job takes over what its shards have done: then what they did is its own.
 """
 
@@ -23,13 +24,15 @@ import re
 import shutil
 import sys
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from earmark.errors import EarmarkError
+from earmark.files import intact
 from earmark.files.apart import Apart
+from earmark.files.intact import TEXT, Damaged, Looks, State
 from earmark.files.journallines import FORMAT, Line, check_told, entry_of, lines_of, row_of, rows
 from earmark.files.lock import lock
 from earmark.files.names import Some, among
@@ -49,11 +52,21 @@ class Journal:
 
     taken_over: how many recordings shards had done that were not known yet. Raises EarmarkError where the folder holds another
     job, one that another process works on, or something else; and where a process works on one of its shards. also: folders like its
-    shards', of work that was done elsewhere, and what each is called.
+    shards', of work that was done elsewhere, and what each is called. looks: of its results. damaged: those, the shards' too, that are not
+    what was written; changed: those that were changed by hand.
     """
 
-    def __init__(self, folder: Path, told: Mapping[str, Any], also: Mapping[Path, Path] | None = None):
-        self.folder = folder
+    def __init__(
+        self,
+        folder: Path,
+        told: Mapping[str, Any],
+        also: Mapping[Path, Path] | None = None,
+        looks: Looks = TEXT,
+    ):
+        self.folder, self.looks = folder, looks
+        self.damaged: list[Path] = []
+        self.changed: list[Path] = []
+        self._again: set[str] = set()  # recordings whose results were found damaged as they were read
         self.entries: dict[str, Line] = {}
         self._taken: set[str] = set()
         self._apart = Apart(())  # names of results, once it is known of which recordings
@@ -95,18 +108,23 @@ class Journal:
         self.close()
 
     def todo(
-        self, paths: Sequence[Path], retry: bool = False, joins: Mapping[str, Any] | None = None
+        self,
+        paths: Sequence[Path],
+        retry: bool = False,
+        joins: Mapping[str, Any] | None = None,
+        lacks: Callable[[Path], bool] = lambda path: False,
     ) -> Sequence[Path]:
-        """Those that are new or have changed, or whose result is gone; retry: and those that could not be read.
+        """Those that are new or have changed, or whose result is gone or damaged; retry: and those that could not be read.
 
-        joins: of a shard, the {"words": …, "folder": …} of the command that joins it and its like.
+        joins: of a shard, the {"words": …, "folder": …} of the command that joins it and its like. lacks: whether something that is kept
+        beside the result of a recording is not there.
         """
         left = array("Q")
         failed: list[str] = []
         self._apart = Apart(among(paths))
         for number, path in enumerate(paths):
             now, entry = _state(path), self.entries.get(str(path))
-            if self._is_done(entry, now, retry):
+            if self._is_done(path, entry, now, retry, lacks):
                 failed += [str(path)] if entry is not None and entry.result is None else []
             else:
                 left.append(number)
@@ -123,10 +141,28 @@ class Journal:
     def _list(self, **told: Any) -> None:
         write_text(self.folder / LISTED, json.dumps(self._listed | told) + "\n")
 
-    def _is_done(self, entry: Line | None, now: tuple[int | None, int | None], retry: bool) -> bool:
+    def _is_done(
+        self,
+        path: Path,
+        entry: Line | None,
+        now: tuple[int | None, int | None],
+        retry: bool,
+        lacks: Callable[[Path], bool],
+    ) -> bool:
         if entry is None or (entry.size, entry.mtime) != now:
             return False
-        return not retry if entry.result is None else os.path.isfile(self.folder / RESULTS / entry.result)
+        if entry.result is None:
+            return not retry
+        file = self.folder / RESULTS / entry.result
+        if str(path) in self._again or (size := intact.bytes_of(file)) is None:
+            return False
+        if not self.looks.fits_size(size, entry.mark):
+            self.damaged.append(file)
+            return False
+        if lacks(path):
+            self.damaged.append(self.folder / KEPT)
+            return False
+        return True
 
     def done(self, path: Path, text: str, ending: str, notes: Sequence[str] | None = None) -> None:
         """Keep a recording's result, then write it down. notes: on its audio, "path: what"; None: they are told elsewhere."""
@@ -142,20 +178,34 @@ class Journal:
         name = known.result if known and known.result else free_name(self._apart.name(path), self._taken, ending)
         yield self.folder / RESULTS / name
         told = None if notes is None else tuple(sys.intern(note.removeprefix(f"{path}: ")) for note in notes)
-        self._note(path, name, None, told)
+        self._note(path, name, None, told, intact.mark_of(self.folder / RESULTS / name))
 
     def failed(self, path: Path, reason: str) -> None:
         self._note(path, None, reason)
 
     def files(self, paths: Iterable[Path]) -> Iterator[Path]:
-        """The files of the results of these that have one, in their order."""
+        """The files of the results of these that have one, in their order. Raises Damaged after the last where not all are what was
+        written, or not there: those are left out, and `todo` has their recordings.
+        """
+        damaged = []
         for path in paths:
             entry = self.entries.get(str(path))
-            if entry is not None and entry.result is not None:
-                yield self.folder / RESULTS / entry.result
+            if entry is None or entry.result is None:
+                continue
+            file = self.folder / RESULTS / entry.result
+            state = self.looks.state(file, entry.mark)
+            if state is State.DAMAGED:
+                damaged.append(file)
+                self._again.add(str(path))
+                continue
+            if state is State.CHANGED:
+                self.changed.append(file)
+            yield file
+        if damaged:
+            raise Damaged(damaged)
 
     def results(self, paths: Iterable[Path]) -> Iterator[str]:
-        """The results of these that have one, in their order."""
+        """The results of these that have one, in their order. Raises Damaged, as `files`."""
         for result in self.files(paths):
             with result.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
                 yield file.read()
@@ -191,9 +241,17 @@ class Journal:
         entries = (self.entries.get(str(path)) for path in paths)
         return sum(entry is not None and entry.result is not None and entry.notes is None for entry in entries)
 
-    def _note(self, path: Path, result: str | None, error: str | None, notes: tuple[str, ...] | None = None) -> None:
+    def _note(
+        self,
+        path: Path,
+        result: str | None,
+        error: str | None,
+        notes: tuple[str, ...] | None = None,
+        mark: int | None = None,
+    ) -> None:
         size, mtime = self._seen.get(str(path)) or _state(path)
-        line = Line(size, mtime, result, error, notes)
+        line = Line(size, mtime, result, error, notes, mark)
+        self._again.discard(str(path))
         self._append(row_of(str(path), line))
         self._remember(str(path), line)
 
@@ -212,6 +270,9 @@ class Journal:
             if entry.result is not None:
                 theirs = shard / RESULTS / entry.result
                 if not theirs.is_file():
+                    continue
+                if self.looks.state(theirs, entry.mark) is State.DAMAGED:
+                    self.damaged.append(theirs)
                     continue
                 # names of a shard are its own: another shard may have a recording of the same name
                 stem = Path(path).name

@@ -10,19 +10,23 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from earmark.errors import EarmarkError
+from earmark.files import intact
 
 FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What became of a recording: a file in results/, or the reason why there is none. notes: on its audio; None: not known."""
+    """What became of a recording: a file in results/, or the reason why there is none. notes: on its audio; None: not known. mark: of the
+    file as it was written, see `earmark.files.intact`; None: by an earmark that did not keep it.
+    """
 
     size: int | None
     mtime: int | None
     result: str | None
     error: str | None
     notes: tuple[str, ...] | None = None
+    mark: int | None = None
 
 
 def lines_of(path: Path, told: Mapping[str, Any] | None = None) -> dict[str, Line]:
@@ -62,8 +66,9 @@ def entry_of(row: dict[str, Any], number: int, path: Path) -> tuple[str, Line]:
     try:
         # of a million recordings most have the same to be said of them: one string for all
         notes = None if (told := row.get("notes")) is None else tuple(map(sys.intern, told))
-        return row["path"], Line(row["size"], row["mtime"], row.get("result"), row.get("error"), notes)
-    except (LookupError, TypeError) as error:
+        mark = intact.from_dict(row)
+        return row["path"], Line(row["size"], row["mtime"], row.get("result"), row.get("error"), notes, mark)
+    except (LookupError, TypeError, ValueError) as error:
         raise _unread(path, number, error) from error
 
 
@@ -79,7 +84,8 @@ def row_of(path: str, line: Line) -> dict[str, Any]:
     told: dict[str, Any] = {"path": path, "size": line.size, "mtime": line.mtime}
     if line.result is None:
         return told | {"error": line.error}
-    return told | {"result": line.result} | ({} if line.notes is None else {"notes": list(line.notes)})
+    told |= {"result": line.result} | intact.as_dict(line.mark)
+    return told | ({} if line.notes is None else {"notes": list(line.notes)})
 
 
 def check_told(head: dict[str, Any], told: dict[str, Any], folder: Path) -> None:

@@ -194,8 +194,11 @@ class Mirror:
         folder.mkdir(parents=True)
         putting.fetch(Stored(f"{part}.jsonl"), folder / NAME)
         putting.fetch(Stored(f"{part}.tar"), folder / "part.tar")
-        with tarfile.open(folder / "part.tar") as file:
-            file.extractall(folder, filter="data")
+        try:
+            with tarfile.open(folder / "part.tar") as file:
+                file.extractall(folder, filter="data")
+        except (tarfile.TarError, EOFError) as error:  # what came out of it is held against its lines
+            self.report(f"{part}.tar: is damaged ({error}). What is missing from it is done again")
         (folder / "part.tar").unlink()
         (folder / RESULTS).mkdir(exist_ok=True)
         if (folder / KEPT).is_file():

@@ -24,6 +24,7 @@ from earmark.errors import EarmarkError
 from earmark.events import EventRules
 from earmark.events import formats as eventfile
 from earmark.files import journal as journals
+from earmark.files.intact import JSON, Damaged
 from earmark.files.journal import Journal
 from earmark.inference import candidates
 from earmark.inference.asked import rules_of
@@ -277,13 +278,19 @@ class Jobs:
         files = {name: file for name in names if (file := self.shelf.listing.inside(name)) is not None}
         for name, error in listed.unnamed.items():
             self.store.failed(job, name, str(error))
-        with Journal(self.folder / str(job), told) as journal:
+        with Journal(self.folder / str(job), told, looks=JSON) as journal:
             todo = set(journal.todo(list(files.values()), retry))
             known = self.store.told(job)
+            for damaged in journal.damaged:
+                log.warning("job %d: %s is not what was written: its recording is heard again", job, damaged)
             for name, file in files.items():  # written down before a kill, and not yet in the store
                 line = journal.entries.get(str(file))
                 if file not in todo and line is not None and known.get(name) != (line.size, line.mtime):
-                    self._take_in(job, name, file, journal)
+                    try:
+                        self._take_in(job, name, file, journal)
+                    except Damaged as error:
+                        log.warning("job %d: %s", job, error)
+                        todo.add(file)
             left = [name for name, file in files.items() if file in todo]
             self._hear(job, told, tagger, {name: files[name] for name in left}, journal, task)
 

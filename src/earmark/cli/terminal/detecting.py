@@ -83,7 +83,7 @@ def events_of_files(
     strict: bool,
 ) -> bool:
     """Find events in recordings, or those in folders (`found`); whether some could not be read, or a picture not be drawn."""
-    from earmark.cli.terminal import eventresults
+    from earmark.cli.terminal import eventresults, jobs
     from earmark.cli.terminal.console import say, say_failures, say_notes
     from earmark.files.journal import KEPT
     from earmark.inference import process
@@ -98,10 +98,9 @@ def events_of_files(
     extras = Extras(asked.wanted, found, kept, asked.salvage, among=among, tags=asked.tags)
     with ExitStack() as stack:
         into = _results(asked, names, job, stack, extras)
-        extras.again(todo := into.todo(found, work.retry))
-        notes = _gathered(asked, into, todo, names, strict, extras, work)
-        failures = into.finish(found)
-        notes = into.notes(found, notes)
+        notes, failures = jobs.done(
+            into, found, work.retry, lambda todo: _gathered(asked, into, todo, names, strict, extras, work)
+        )
     facts = {"tagger": asked.tagger.identity(), **asked.rules.as_dict()}
     say_notes([*notes, *extras.finish(facts)])
     stored = asked.tagger.facts.events
@@ -137,6 +136,7 @@ def _gathered(
     from earmark.inference import channels
     from earmark.inference.detection import listen
 
+    extras.again(todo)
     scorer = asked.tagger.framewise()
     apart = Apart(() if asked.artist is None else extras.among or extras.found)
 

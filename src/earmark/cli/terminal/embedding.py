@@ -12,6 +12,7 @@ from earmark.errors import counted
 
 if TYPE_CHECKING:
     from earmark.cli.terminal.jobs import Kept, Results
+    from earmark.files.intact import Looks
     from earmark.files.journal import Journal
     from earmark.inference import Failure, Part, Scored
     from earmark.models.anytagger import AnyTagger
@@ -57,6 +58,11 @@ class InTurn:
         else:
             self.waiting.setdefault(part.number, []).append(of_part(part))
 
+    def begin(self) -> None:
+        """Recordings are counted from the first again."""
+        self.number = 0
+        self.waiting.clear()
+
     def next(self) -> None:
         """The recording is done with, and the sink is ready for another."""
         self.number += 1
@@ -101,6 +107,12 @@ class Files:
     def __init__(self, waiting: Waiting, facts: dict[str, Any], width: int):
         self.waiting, self.facts, self.width = waiting, facts, width
         self.recordings, self.rows = 0, 0  # of the file of all
+
+    @property
+    def looks(self) -> Looks:
+        from earmark.files.intact import PARQUET
+
+        return PARQUET
 
     def keep(self, journal: Journal, heard: Scored, _: Any) -> None:
         from earmark.scores.embeddings import Writer
@@ -232,13 +244,14 @@ def _embed(
     from earmark.cli.terminal.console import Meter
     from earmark.inference import Recording
 
-    todo = into.todo(found, kept.retry)
-    with Meter(todo) as meter:
-        results = kept.scored_by()(
-            embedder, [Recording(path) for path in todo], batch=asked.batch, workers=asked.workers, salvage=asked.salvage,
-            gain=asked.gain, hear_silence=True, on_part=turns.part, on_audio=meter.heard,
-        )  # fmt: skip
-        with closing(results):  # whatever happens: threads that decode wait for it
-            notes = jobs.gather(((heard, None) for heard in results), into, meter, strict)
-    failures = into.finish(found)
-    return into.notes(found, notes), failures
+    def hear(todo: Sequence[Path]) -> list[str]:
+        turns.begin()
+        with Meter(todo) as meter:
+            results = kept.scored_by()(
+                embedder, [Recording(path) for path in todo], batch=asked.batch, workers=asked.workers,
+                salvage=asked.salvage, gain=asked.gain, hear_silence=True, on_part=turns.part, on_audio=meter.heard,
+            )  # fmt: skip
+            with closing(results):  # whatever happens: threads that decode wait for it
+                return jobs.gather(((heard, None) for heard in results), into, meter, strict)
+
+    return jobs.done(into, found, kept.retry, hear)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 ENOUGH = 1 / 6  # h of recordings, from which on rates are compared
 GROSSLY = 10  # times as many events an hour
+SUM = b', "crc32": '
 
 
 @dataclass(frozen=True)
@@ -101,13 +103,17 @@ class Extras:
             return More(channels=channels)
         return More({name: self.clocks.get(path) for path, name in names.items()}, channels)
 
+    def lacks(self, path: Path) -> bool:
+        """Whether nothing that counts could be made of is kept of a recording, though it was to be."""
+        return self.kept is not None and self.wanted.counted and str(path) not in self.heard
+
     def again(self, todo: Sequence[Path]) -> None:
         """Look for clips of recordings that are to be heard: those of a job that heard them before they were replaced. Raises OSError."""
         from earmark.events.clips import written
 
         folder = self.wanted.clips
         if folder is not None and folder.is_dir() and any(folder.iterdir()):
-            self.before = written(folder, {self.names[path] for path in todo}, self.folders.values())
+            self.before |= written(folder, {self.names[path] for path in todo}, self.folders.values())
 
     def take(self, heard: Scored, events: list[Event]) -> list[str]:
         """Write the clips of a recording, and keep what counts are made of; what is to be noted on it. Raises AudioError, OSError."""
@@ -139,7 +145,7 @@ class Extras:
                 return notes
             with self.kept.open("ab") as file:
                 self.heard[str(path)] = self.kept, file.tell()
-                file.write(json.dumps(told, ensure_ascii=True, allow_nan=False).encode() + b"\n")
+                file.write(_line(told))
         return notes
 
     def finish(self, facts: Mapping[str, Any]) -> list[str]:
@@ -320,8 +326,23 @@ def _still(told: Mapping[str, Any]) -> bool:
     return told.get("of") is None or told["of"] == _state(place(told["path"]))
 
 
+def _line(told: Mapping[str, Any]) -> bytes:
+    """As it is kept: with a sum of what stands before it, since one digit more or less would make it another number."""
+    text = json.dumps(told, ensure_ascii=True, allow_nan=False).encode()
+    return text[:-1] + SUM + b'"%08x"}\n' % zlib.crc32(text[:-1])
+
+
+def _parsed(line: bytes) -> dict[str, Any]:
+    """Raises ValueError for one that is damaged."""
+    text, found, told = line.rpartition(SUM)
+    if found and told.rstrip() != b'"%08x"}' % zlib.crc32(text):
+        raise ValueError("what stands there is not what was written")
+    parsed: dict[str, Any] = json.loads(line)
+    return parsed
+
+
 def _read(kept: Path) -> Iterator[tuple[str, tuple[Path, int]]]:
-    """Where what was heard before stands; a line that was cut off is taken for not written, as its recording is heard again.
+    """Where what was heard before stands; a line that was cut off or damaged is taken for not written, as its recording is heard again.
 
     What was heard of a recording before it was replaced is left out: a shard may have heard it since.
     """
@@ -333,7 +354,7 @@ def _read(kept: Path) -> Iterator[tuple[str, tuple[Path, int]]]:
             if not line.endswith(b"\n"):
                 file.write(b"\n")
             try:
-                told = json.loads(line)
+                told = _parsed(line)
                 if _still(told):
                     yield told["path"], (kept, at)
             except (ValueError, LookupError, TypeError):

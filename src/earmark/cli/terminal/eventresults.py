@@ -195,7 +195,7 @@ def job(folder: Path, told: dict[str, Any], form: Format, highest: float, extras
         return piece(path, events, form, hears(heard.recording, form, highest), more)
 
     frame, ending, name = framed(form, extras.more({}))
-    return Job(folder, told, Texts(frame, text, ending, name))
+    return Job(folder, told, Texts(frame, text, ending, name), extras.lacks)
 
 
 def framed(form: Any, more: More) -> tuple[Frame, str, str | None]:

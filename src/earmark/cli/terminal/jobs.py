@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from earmark.errors import AudioError, EarmarkError, agreed, counted
 from earmark.files import is_of_the_name, tally
+from earmark.files.intact import Damaged, Looks
 from earmark.files.journal import PIECES, RESULTS, SHARDS, Journal
 from earmark.files.mirror import mirror_of, mirrored
 from earmark.files.names import Some
@@ -122,8 +123,40 @@ def unfit(recording: Path, error: UnfitName) -> AudioError:
     return AudioError(recording, f"was heard, and its result cannot be written: {error}")
 
 
+def done(
+    into: Results, found: Sequence[Path], retry: bool, hear: Callable[[Sequence[Path]], list[str]]
+) -> tuple[list[str], list[tuple[str, str]]]:
+    """Hear what is left to do and finish: what is to be said of the audio, and (path, reason) of what could not be read.
+
+    hear: takes in results of recordings; what is to be said of them. What turns out to be damaged as a job's results are joined is
+    heard again, once.
+    """
+    from earmark.cli.terminal.console import say
+
+    notes = hear(into.todo(found, retry))
+    try:
+        failures = into.finish(found)
+    except Damaged as error:
+        say(_damaged(error.files))
+        notes += hear(into.todo(found, False))
+        failures = into.finish(found)
+    return into.notes(found, notes), failures
+
+
+def _damaged(files: Sequence[Path]) -> str:
+    return (
+        f"{counted(len(files), 'result is', 'results are')} not what the job wrote, such as {files[0]}, cut off or damaged as by a copy "
+        f"or a disk: {agreed(len(files), 'its recording counts', 'their recordings count')} as not heard"
+    )
+
+
 class Form(Protocol):
     """How a job keeps results: a file for each recording, then one of all."""
+
+    @property
+    def looks(self) -> Looks:
+        """Of a recording's."""
+        ...
 
     def keep(self, journal: Journal, heard: Scored, found: Any) -> None:
         """A recording's, in the journal."""
@@ -143,6 +176,15 @@ class Texts:
     ending: str
     name: str | None
 
+    @property
+    def looks(self) -> Looks:
+        frame = self.frame
+        opening, closing, empty = (
+            text.encode(errors="surrogateescape") for text in (frame.opening, frame.closing or "\n", frame.empty)
+        )
+        # labels of a recording in which nothing was heard are an empty file; what is joined tells something of each
+        return Looks(opening, closing, empty if empty or self.name is None else None, by_hand=self.name is None)
+
     def keep(self, journal: Journal, heard: Scored, found: Any) -> None:
         journal.done(heard.recording.path, self.frame.around(self.piece(heard, found)), self.ending, heard.notes)
 
@@ -151,6 +193,8 @@ class Texts:
         from earmark.cli.terminal.console import output
 
         if self.name is None:
+            for _ in journal.files(found):  # whether they are what was written
+                pass
             return None
         path = journal.folder / f"{self.name}{self.ending}"
         with output(path) as file:
@@ -160,16 +204,20 @@ class Texts:
 
 
 class Job:
-    """Results in a folder, as their form keeps them. told: what they depend on. Raises EarmarkError."""
+    """Results in a folder, as their form keeps them. told: what they depend on. lacks: whether what is kept beside the result of a
+    recording is not there. Raises EarmarkError.
+    """
 
-    def __init__(self, folder: Path, told: Mapping[str, Any], form: Form):
-        self.mirror, self.form = mirror_of(folder), form
+    def __init__(
+        self, folder: Path, told: Mapping[str, Any], form: Form, lacks: Callable[[Path], bool] = lambda path: False
+    ):
+        self.mirror, self.form, self.lacks = mirror_of(folder), form, lacks
         self.shown = folder if self.mirror is None else self.mirror.uri
         with ExitStack() as stack:
             if self.mirror is not None:
                 stack.callback(self.mirror.close)
             self.journal = stack.enter_context(
-                Journal(folder, told, None if self.mirror is None else self.mirror.fetched)
+                Journal(folder, told, None if self.mirror is None else self.mirror.fetched, form.looks)
             )
             if self.mirror is not None:
                 self.mirror.begin()
@@ -195,7 +243,10 @@ class Job:
 
         of_shard = self.shown.parent.name == SHARDS
         joins = {"words": without("--shard"), "folder": os.getcwd()} if of_shard else None
-        left = self.journal.todo(found, retry, joins)
+        left = self.journal.todo(found, retry, joins, self.lacks)
+        if self.journal.damaged:
+            say(_damaged(self.journal.damaged))
+            self.journal.damaged = []
         if self.journal.taken_over:
             say(f"{counted(self.journal.taken_over, 'recording was', 'recordings were')} done by shards")
         if len(left) < len(found):
@@ -227,6 +278,7 @@ class Job:
         """All results in one file; failures of this time and before."""
         from earmark.cli.terminal.console import say
 
+        self.journal.changed = []
         self.journal.settle(found)
         told = tally.settle(self.journal.folder)
         if (self.journal.folder / PIECES).is_dir() and told.pieces:
@@ -235,6 +287,11 @@ class Job:
         # a shard's part changes with the recordings that there are, and the job that joins it tells of all
         besides = [] if self.shown.parent.name == SHARDS else self.journal.besides(found)
         path = self.form.join(self.journal, found)
+        if changed := self.journal.changed:
+            many = agreed(len(changed), "it stays so: delete it", "they stay so: delete them")
+            say(
+                f"{counted(len(changed), 'result was', 'results were')} changed since, such as {changed[0]}, and {many} to hear again"
+            )
         if self.mirror is not None:
             path = self.mirror.finish(path)
         if path is not None:

@@ -134,9 +134,7 @@ def tag_files(paths: Sequence[Path], asked: Asked, kept: Kept, *, errors: Path |
             if not _draw(asked.drawn(heard), asked.tagger.sample_rate, path, asked.salvage):
                 missing.append(path)
 
-    with ExitStack() as stack:
-        into = _results(asked, job, stack)
-        todo = into.todo(found, kept.retry)
+    def hear(todo: Sequence[Path]) -> list[str]:
         sounds = asked.channels.recordings(todo)
         with Meter(todo) as meter:
             results = kept.scored_by()(
@@ -145,11 +143,13 @@ def tag_files(paths: Sequence[Path], asked: Asked, kept: Kept, *, errors: Path |
                 keep_windows=asked.windows is not None or asked.pictures is not None,
             )  # fmt: skip
             with closing(results):  # whatever happens: threads that decode wait for it
-                notes = jobs.gather(
+                return jobs.gather(
                     by_file((asked.named(heard) for heard in results), sounds), into, meter, strict, also
                 )
-        failures = into.finish(found)
-        notes = into.notes(found, notes)
+
+    with ExitStack() as stack:
+        into = _results(asked, job, stack)
+        notes, failures = jobs.done(into, found, kept.retry, hear)
     say_notes(notes)
     if asked.windows is not None and windows:
         scores.concat(windows).save(asked.windows)

@@ -15,6 +15,7 @@ from earmark.events import formats
 from earmark.events.cells import NoEvents
 from earmark.files import free_name, journal
 from earmark.files.apart import joined
+from earmark.files.intact import BY_HAND, Damaged, State
 from earmark.files.journal import NAME, RESULTS
 from earmark.files.shown import shown
 from earmark.files.whole import LONGEST, PART
@@ -39,7 +40,10 @@ def events_of(path: str | Path, report: Callable[[str], None] | None = None) -> 
         raise ScoresError(f"{path}: holds {', '.join(file.name for file in whole)}: name the one that is meant")
     if whole:
         return formats.read(whole[0], report=report)
-    folder = path / RESULTS if (path / NAME).is_file() else path
+    of_job = (path / NAME).is_file()
+    folder = path / RESULTS if of_job else path
+    if of_job:
+        _check(path, report)
     files = sorted(
         file
         for file in folder.iterdir()
@@ -71,6 +75,20 @@ def events_of(path: str | Path, report: Callable[[str], None] | None = None) -> 
             f"{agreed(len(others), 'is passed over, as it is', 'are passed over, as they are')} none of events: {others[0]}"
         )
     return dict(found)
+
+
+def _check(job: Path, report: Callable[[str], None] | None) -> None:
+    """That a job's results are what it wrote: one that is cut off may be read, as events of half of a recording. Raises ScoresError."""
+    lines = [line for line in journal.read(job).values() if line.result is not None]
+    told = [(job / RESULTS / str(line.result), line.mark) for line in lines]
+    states = {file: BY_HAND.state(file, mark) for file, mark in told}
+    if damaged := [file for file, state in states.items() if state is State.DAMAGED]:
+        raise ScoresError(f"{job}: {Damaged(damaged)}")
+    if report is not None and (changed := [file for file, state in states.items() if state is State.CHANGED]):
+        report(
+            f"{counted(len(changed), 'file was', 'files were')} changed since the job wrote {agreed(len(changed), 'it', 'them')}, such as "
+            f"{changed[0]}: read as {agreed(len(changed), 'it is', 'they are')}"
+        )
 
 
 def _with_folders(file: Path, called: str, recording: str) -> bool:

@@ -14,6 +14,8 @@ import hashlib
 import json
 import os
 import re
+import struct
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from earmark.inference.cluster.cutting import Cut
 from earmark.inference.cluster.hearing import Heard
 from earmark.inference.recordings import Recording
 
+SUM = b"crc32"  # and four bytes: what stands at the end of a file, after the piece
 _NAME = re.compile(r"([0-9a-f]{24})-(\d+)(-last)?\.arrow")
 
 
@@ -37,6 +40,16 @@ def key_of(recording: Recording, cut: Cut) -> str:
         state = None
     told: list[Any] = [str(recording.path), recording.channel, recording.start, recording.end, state, cut.as_dict()]
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def _checked(data: bytes) -> bytes:
+    """The piece in a file; of before, without a sum, all of it. Raises EarmarkError for one that is not what was written."""
+    end = len(data) - len(SUM) - 4
+    if end < 0 or not data.startswith(SUM, end):
+        return data
+    if data[-4:] != struct.pack("<I", zlib.crc32(memoryview(data)[:end])):
+        raise EarmarkError("this is no piece of a recording as it was written: its bytes have changed")
+    return data[:end]
 
 
 class Kept:
@@ -61,7 +74,7 @@ class Kept:
         return last is not None and all(number in there for number in range(last))
 
     def put(self, key: str, number: int, last: bool, data: bytes) -> None:
-        write_bytes(self._path(key, number, last), data, sync=False)
+        write_bytes(self._path(key, number, last), data + SUM + struct.pack("<I", zlib.crc32(data)), sync=False)
         self._there.setdefault(key, {})[number] = last
 
     def pieces(self, key: str) -> Iterator[Heard]:
@@ -70,7 +83,7 @@ class Kept:
         for number in sorted(there):
             path = self._path(key, number, there[number])
             try:
-                heard = hearing.from_bytes(path.read_bytes())
+                heard = hearing.from_bytes(_checked(path.read_bytes()))
             except EarmarkError as error:
                 path.unlink()
                 raise EarmarkError(f"{path}: {error}. It is taken away: run the command again") from error
