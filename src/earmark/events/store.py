@@ -182,14 +182,15 @@ class _Part:
 
     def flush(self) -> None:
         import pyarrow as pa
-        from pyarrow import parquet
+
+        from earmark.files import parquet
 
         if self.file is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.file = parquet.ParquetWriter(self.path, self.schema, compression="zstd")
+            self.file = parquet.Writer(self.path, self.schema, compression="zstd")
         columns = self.held or [[] for _ in self.schema]
         arrays = [pa.array(column, kind.type) for column, kind in zip(columns, self.schema, strict=True)]
-        self.file.write_table(pa.Table.from_arrays(arrays, schema=self.schema))
+        self.file.write(pa.Table.from_arrays(arrays, schema=self.schema))
         self.held, self.count = [], 0
 
     def close(self) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from earmark.errors import counted
+from earmark.files.arrow import opened
 from earmark.files.bounds import check_columns, check_expanded
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ def read(path: Path) -> pa.Table:
 
     size = path.stat().st_size
     repeated, schema = _held(path, size)
-    table = parquet.read_table(path, read_dictionary=repeated or None)
+    with opened(path) as file:
+        table = parquet.read_table(file, read_dictionary=repeated or None)
     return _written_out(path, size, table, schema)
 
 
@@ -36,16 +38,51 @@ def parts(path: Path) -> Iterator[pa.Table]:
 
     size = path.stat().st_size
     repeated, schema = _held(path, size)
-    with parquet.ParquetFile(path, read_dictionary=repeated or None) as file:
+    with opened(path) as data, parquet.ParquetFile(data, read_dictionary=repeated or None) as file:
         for group in range(file.num_row_groups):  # smaller parts of a group would have several dictionaries in one list
             yield _written_out(path, size, file.read_row_group(group), schema)
+
+
+def schema_of(path: Path) -> pa.Schema:
+    """Without reading the table. Raises OSError and Arrow's errors."""
+    from pyarrow import parquet
+
+    with opened(path) as file:
+        return parquet.read_schema(file)
+
+
+def write(table: pa.Table, path: Path, rows: int | None = None) -> None:
+    """rows: of a group at most. Raises OSError and Arrow's errors."""
+    from pyarrow import parquet
+
+    with opened(path, "wb") as file:
+        parquet.write_table(table, file, rows)
+
+
+class Writer:
+    """A table as it comes, a group of rows at a time. options: as of pyarrow's `ParquetWriter`. Raises OSError and Arrow's errors."""
+
+    def __init__(self, path: Path, schema: pa.Schema, **options: Any):
+        from pyarrow import parquet
+
+        self.schema = schema
+        self._file = opened(path, "wb")
+        self._writer = parquet.ParquetWriter(self._file, schema, **options)
+
+    def write(self, table: pa.Table, rows: int | None = None) -> None:
+        """rows: of a group at most."""
+        self._writer.write_table(table, rows)
+
+    def close(self) -> None:
+        with self._file:
+            self._writer.close()
 
 
 def _held(path: Path, size: int) -> tuple[list[str], pa.Schema]:
     """The columns of texts that are written once and numbered in the rows, and the schema. Raises TooMuch."""
     from pyarrow import parquet
 
-    with parquet.ParquetFile(path) as file:
+    with opened(path) as data, parquet.ParquetFile(data) as file:
         told = file.metadata
         check_columns(path, told.num_columns)
         groups = [told.row_group(number) for number in range(told.num_row_groups)]

@@ -122,9 +122,11 @@ def blocks(path: str | Path) -> Iterator[Embeddings]:
     import pyarrow as pa
     from pyarrow import parquet as arrow
 
+    from earmark.files.arrow import opened
+
     path = _file(path)
     try:
-        with arrow.ParquetFile(path) as file:
+        with opened(path) as data, arrow.ParquetFile(data) as file:
             _told(path, file.schema_arrow.metadata)
             for group in range(file.num_row_groups):
                 yield _of_table(path, file.read_row_group(group))
@@ -138,11 +140,12 @@ def blocks(path: str | Path) -> Iterator[Embeddings]:
 def facts_of(path: str | Path) -> dict[str, Any]:
     """Where the embeddings of a file come from, without reading them. Raises ScoresError."""
     import pyarrow as pa
-    from pyarrow import parquet as arrow
+
+    from earmark.files import parquet
 
     path = _file(path)
     try:
-        return dict(_told(path, arrow.read_schema(path).metadata)["facts"])
+        return dict(_told(path, parquet.schema_of(path).metadata)["facts"])
     except (ValueError, OSError, KeyError, TypeError, AttributeError, RecursionError, pa.ArrowException) as error:
         raise _unread(path, error) from error
 
@@ -320,12 +323,13 @@ class Writer:
             *([] if block.levels is None else [pa.array(block.levels)]),
         ]  # fmt: skip
         self._open(levelled=block.levels is not None)
-        self._file.write_table(pa.Table.from_arrays(columns, schema=self._file.schema), max(1, len(block)))
+        self._file.write(pa.Table.from_arrays(columns, schema=self._file.schema), max(1, len(block)))
         self.rows += len(block)
 
     def _open(self, levelled: bool = False) -> None:
         import pyarrow as pa
-        from pyarrow import parquet
+
+        from earmark.files import parquet
 
         if self._file is None:
             kinds = [("id", pa.string()), ("start", pa.float64()), ("end", pa.float64())]
@@ -333,7 +337,7 @@ class Writer:
             kinds.append(("vector", pa.list_(pa.float32(), max(1, self.width))))
             kinds += [("level", pa.float32())] if levelled else []
             schema = pa.schema(kinds, {FORMAT: arrays.told(told)})
-            self._file = parquet.ParquetWriter(self._part, schema, use_dictionary=["id"])
+            self._file = parquet.Writer(self._part, schema, use_dictionary=["id"])
 
 
 def _check_width(width: int, part: Embeddings) -> None:

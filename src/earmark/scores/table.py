@@ -111,7 +111,8 @@ class Scores(Rows):
     def save(self, path: str | Path) -> None:
         """Write .parquet (exact) or .csv (one column a tag); an old file stays whole until the new one is."""
         import pyarrow as pa
-        from pyarrow import csv, parquet
+
+        from earmark.files import arrow, parquet
 
         path = Path(path)
         rows = {
@@ -129,7 +130,7 @@ class Scores(Rows):
                     f"{bounds.COLUMNS:,}: save as .parquet"
                 )
             columns = {tag: pa.array(self.values[:, i]) for i, tag in enumerate(self.tags)}
-            table, write = pa.table({**rows, **columns}), csv.write_csv
+            table, write = pa.table({**rows, **columns}), arrow.write_csv
         elif path.suffix == ".parquet":
             flat = pa.array(np.ascontiguousarray(self.values, np.float32).ravel())
             rows["scores"] = (
@@ -139,7 +140,7 @@ class Scores(Rows):
             )
             head = {"format": FORMAT, "version": VERSION, "tags": self.tags, "facts": self.facts}
             table = pa.table(rows).replace_schema_metadata({FORMAT: arrays.told(head)})
-            write = parquet.write_table
+            write = parquet.write
         else:
             raise ScoresError(
                 f"{path}: scores are written as .parquet or .csv, not {path.suffix or 'a name without ending'}"
@@ -170,9 +171,11 @@ def _rows(array: NDArray[Any]) -> str:
 def _load_csv(path: Path) -> Scores:
     from pyarrow import csv
 
+    from earmark.files import arrow
+
     check_text(path, ScoresError)
     bounds.check_columns(path, bounds.first_line(path).count(",") + 1)
-    table = csv.read_csv(path, convert_options=csv.ConvertOptions(column_types={"id": "string"}))
+    table = arrow.read_csv(path, convert=csv.ConvertOptions(column_types={"id": "string"}))
     if "id" not in table.column_names:
         raise ScoresError(f"{path}: has no column 'id'; it has {', '.join(table.column_names[:8])}")
     _check_cells(path, table)

@@ -194,10 +194,11 @@ def _scores(path: Path, fits: Callable[[dict[str, Any]], bool]) -> bool:
 def _parquet(path: Path, name: str) -> dict[str, Any]:
     """What a Parquet file tells under a name; nothing where it is none."""
     import pyarrow as pa
-    from pyarrow import parquet
+
+    from earmark.files import parquet
 
     try:
-        told = (parquet.read_schema(path).metadata or {}).get(name.encode(), b"{}")
+        told = (parquet.schema_of(path).metadata or {}).get(name.encode(), b"{}")
     except (pa.ArrowException, OSError):
         return {}
     return dict(json.loads(told))

@@ -21,6 +21,7 @@ from earmark.data.manifest import Manifest, read
 from earmark.data.named import check_options, named
 from earmark.errors import ManifestError, agreed, counted
 from earmark.errors.kinds import checked
+from earmark.files import arrow
 from earmark.files.shown import shown
 from earmark.files.stores import is_stored, place
 from earmark.files.tables import decimal, missing
@@ -350,7 +351,7 @@ def headless(file: Path, names: Sequence[str], separator: str = ",") -> Any:
 
     try:
         check_text(file, ManifestError)
-        return csv.read_csv(
+        return arrow.read_csv(
             file,
             csv.ReadOptions(column_names=list(names)),
             csv.ParseOptions(delimiter=separator),

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from earmark.data.datasets import AUDIO, SHOWN, VANISHED, below, choose, columns, dataset, first, present, refuse
 from earmark.data.manifest import Manifest, build, load_table
 from earmark.errors import ManifestError, agreed, counted
-from earmark.files import check_text
+from earmark.files import arrow, check_text
 from earmark.scores import LONGEST
 
 LAYOUT = {
@@ -146,7 +146,7 @@ def segments(file: Path) -> pa.Table:
 
     try:
         check_text(file, ManifestError)
-        lines = csv.read_csv(
+        lines = arrow.read_csv(
             file,
             csv.ReadOptions(column_names=["line"]),
             # one column: a separator that no line has

@@ -17,7 +17,7 @@ from earmark.data.manifest.clips import Manifest, build
 from earmark.data.manifest.columns import JOINT, LATER, SCHEMA
 from earmark.errors import ManifestError
 from earmark.errors.kinds import checked
-from earmark.files import bounds, check_text, missing_place, whole
+from earmark.files import arrow, bounds, check_text, missing_place, whole
 from earmark.files.tables import separated, separator_of
 
 FORMAT = "earmark-manifest"
@@ -109,15 +109,15 @@ def write(manifest: Manifest, file: str | Path) -> None:
     table = table.drop_columns(empty)
     with whole(file) as part:
         if file.suffix == ".parquet":
-            from pyarrow import parquet
+            from earmark.files import parquet
 
             head = {"format": FORMAT, "version": VERSION, "vocabulary": manifest.vocabulary, "facts": manifest.facts}
-            parquet.write_table(table.replace_schema_metadata({FORMAT: json.dumps(head)}), part)
+            parquet.write(table.replace_schema_metadata({FORMAT: json.dumps(head)}), part)
         elif file.suffix in (".csv", ".tsv"):
             from pyarrow import csv as arrow_csv
 
             options = arrow_csv.WriteOptions(delimiter="\t" if file.suffix == ".tsv" else ",", quoting_style="needed")
-            arrow_csv.write_csv(_flat(table), part, options)
+            arrow.write_csv(_flat(table), part, options)
         else:
             ending = file.suffix or "a name without ending"
             raise ManifestError(f"{file}: a manifest is written as .parquet, .csv or .tsv, not {ending}")
@@ -142,7 +142,7 @@ def _load_csv(file: Path) -> pa.Table:
     bounds.check_columns(file, len(names))
 
     def table(threads: bool) -> pa.Table:
-        return arrow_csv.read_csv(
+        return arrow.read_csv(
             file,
             arrow_csv.ReadOptions(use_threads=threads, column_names=names, skip_rows=1 + above),
             arrow_csv.ParseOptions(delimiter=separator, newlines_in_values=True),

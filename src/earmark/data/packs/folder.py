@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyarrow import parquet as parquet_file
 
 from earmark.data.clipset import ClipSet
 from earmark.data.manifest import SCHEMA, Manifest, build
@@ -199,7 +198,7 @@ def _check_digest(pack: Pack, file: Path, copy: Path) -> None:
 def _index(pack: Pack, file: Path, copy: Path) -> tuple[pa.Table, list[str], dict[str, Any]]:
     """The index, its vocabulary and facts. file: what it is called; copy: where it is read."""
     try:
-        head = json.loads((parquet_file.read_schema(copy).metadata or {})[MANIFEST.encode()])
+        head = json.loads((parquet.schema_of(copy).metadata or {})[MANIFEST.encode()])
         newer, vocabulary, facts = head["version"] > OF_MANIFEST, list(head["vocabulary"]), dict(head["facts"])
         if newer:
             raise ManifestError(

@@ -22,7 +22,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from pyarrow import parquet
 
 from earmark.audio import members
 from earmark.data.clipset import ClipSet, natural
@@ -50,7 +49,7 @@ from earmark.data.packs.folder import (
 from earmark.data.packs.members import Clip, Stored, stored
 from earmark.data.packs.origins import Origins, part_of
 from earmark.errors import AudioError, EarmarkError, counted
-from earmark.files import clear_up, whole, write_text
+from earmark.files import clear_up, parquet, whole, write_text
 from earmark.files.lock import locked
 from earmark.files.putting import remove
 from earmark.files.stores import is_stored, place
@@ -206,7 +205,7 @@ class _Work:
             if not (part.is_file() and tar.is_file()):
                 return done
             with folder_of.on_disk(part) as copy:
-                table = parquet.read_table(copy)
+                table = parquet.read(copy)
             if table.schema.names != ROWS.names:  # of an earlier version, which told less
                 return done
             told = json.loads(table.schema.metadata[b"shard"])
@@ -255,7 +254,7 @@ class _Work:
         shard = Shard(_name(number), digest.size, digest.hexdigest(), clips)
         table = pa.table(columns, schema=ROWS).replace_schema_metadata({"shard": json.dumps(asdict(shard))})
         with whole(self._part(number)) as part:
-            parquet.write_table(table, part)
+            parquet.write(table, part)
         self.shards.append(shard)
         return True
 
@@ -305,7 +304,7 @@ class _Work:
         tables = []
         for number in range(len(self.shards)):
             with folder_of.on_disk(self._part(number)) as copy:
-                tables.append(parquet.read_table(copy).cast(ROWS))
+                tables.append(parquet.read(copy).cast(ROWS))
         table = pa.concat_tables(tables)
         table = table.sort_by("row")
         rows = table["row"].to_numpy()
@@ -365,7 +364,7 @@ def _write_index(file: Path, clips: Manifest, packed: pa.Table) -> str:
         table = table.append_column(field_, packed[field_.name])
     head = {"format": MANIFEST, "version": OF_MANIFEST, "vocabulary": clips.vocabulary, "facts": clips.facts}
     with whole(file) as part:
-        parquet.write_table(table.replace_schema_metadata({MANIFEST: json.dumps(head)}), part, folder_of.ROWS)
+        parquet.write(table.replace_schema_metadata({MANIFEST: json.dumps(head)}), part, folder_of.ROWS)
         return folder_of.digest(part)
 
 
