@@ -302,6 +302,31 @@ def place(told: str | Path) -> Path:
     return told if isinstance(told, Path) else Path(told)
 
 
+def strange(told: str) -> str:
+    """What keeps a word that begins as a URI from being the name of a place, with the way out; '' where nothing does.
+
+    >>> strange("s3://bucket/a.wav"), strange("file:///data/a.wav"), strange("a:/b.wav"), strange("./http://x")
+    ('', '', '', '')
+    >>> strange("S3://bucket/a.wav")
+    'its scheme is written s3://, in small letters'
+    """
+    match = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", told, re.DOTALL)
+    if match is None:
+        return ""
+    scheme, rest = match[1], match[2]
+    if scheme != scheme.lower() and scheme.lower() in (*SCHEMES, "file"):
+        return f"its scheme is written {scheme.lower()}://, in small letters"
+    if scheme == "file":
+        return "" if rest.startswith("/") else "names no file of this machine: write file:///, then its whole path"
+    if scheme in SCHEMES:
+        return "" if rest.strip("/") else f"names no bucket: write {scheme}://BUCKET/NAME"
+    known = ", ".join(f"{each}://" for each in (*SCHEMES, "file"))
+    return (
+        f"{scheme}:// is no place that is read or written here; {known} and paths are. Download what is there first, and copy what is "
+        f"written; a local folder {scheme}: is named ./{scheme}:/…"
+    )
+
+
 def is_stored(path: Path) -> bool:
     return isinstance(path, Stored)
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from earmark.cli.terminal.naming import Streams
 from earmark.cli.terminal.needing import Idle, Needs, Packages
 from earmark.cli.terminal.ours import errors, submission
 from earmark.cli.terminal.written import REPORT, OwnFolder, Writes
@@ -82,6 +83,7 @@ Recordings = Annotated[
     typer.Argument(
         help="Recordings, folders that are walked for some, tables with a column path; - for raw samples on standard input."
     ),
+    Streams(),
 ]
 RecipeSettings = Annotated[list[str] | None, typer.Option("--set", help="key.path=value, over the recipe's.")]
 Shard = Annotated[

@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from earmark.cli.terminal.naming import check
 from earmark.errors import counted
 
 WHOLE = re.compile(r"0|[1-9][0-9]{0,8}")
@@ -55,6 +56,8 @@ class Verb(TyperCommand):
             options = [each for each in order if hasattr(each, "is_flag")]
             given.clear()
             given.update({each.name: each.opts[0] for each in options})
+            if self.callback is not None:
+                check(self.callback, values, given)
             for option in dict.fromkeys(each for each in options if each.multiple):
                 values[option.name] = self._once(option, values[option.name])
             single = [each for each in options if not (each.multiple or each.is_flag or each.count)]
