@@ -128,6 +128,25 @@ def test_other_jobs_and_other_folders_are_refused(files, tmp_path):
 # ---------------------------------------------------------------------------------------------------- the commands
 
 
+def test_a_job_of_another_engine_is_refused_in_words_and_goes_on_with_its_own(files, tmp_path):
+    """An engine is told without its version and precision, torch in float32 not at all: so did jobs of before."""
+    engines = {
+        "onnxruntime, cpu": {"engine": "onnxruntime,, cpu"},
+        "torch": {},
+        "openvino, int8, cpu": {"engine": "openvino, int8, cpu"},
+    }
+    for before, told in engines.items():
+        with Journal(tmp_path / before, TOLD | told) as job:
+            job.done(files[0], "A\n", ".txt")
+        for now, other in engines.items():
+            if now == before:
+                with Journal(tmp_path / before, TOLD | other) as job:
+                    assert job.todo(files[:1]) == []
+                continue
+            with pytest.raises(EarmarkError, match=rf"begun otherwise \(engine: {before}, now {now}\)"):
+                Journal(tmp_path / before, TOLD | other)
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory) -> Path:
     """A tagger, and a folder of recordings with one that cannot be read."""

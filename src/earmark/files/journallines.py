@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -96,13 +97,25 @@ def check_told(head: dict[str, Any], told: dict[str, Any], folder: Path) -> None
         )
     before = head["told"]
     if changed := [name for name in dict.fromkeys([*before, *told]) if before.get(name) != told.get(name)]:
-        shown = "; ".join(f"{name}: {_short(before.get(name))}, now {_short(told.get(name))}" for name in changed)
+        shown = "; ".join(f"{name}: {_short(name, before)}, now {_short(name, told)}" for name in changed)
         raise EarmarkError(
             f"{folder}: this job was begun otherwise ({shown}). Results would be mixed: go on with what it was begun with, "
             "or give another folder"
         )
 
 
-def _short(value: Any) -> str:
+def engine_words(told: str | None) -> str:
+    """An engine as a job keeps it: nothing of torch in float32, and of others in float32 no version and precision, whose commas are left.
+
+    >>> engine_words(None), engine_words("onnxruntime,, cpu"), engine_words("torch,, cpu; openvino,, cpu")
+    ('torch', 'onnxruntime, cpu', 'torch, cpu; openvino, cpu')
+    """
+    return "torch" if told is None else re.sub(r",(\s*,)+", ",", told)
+
+
+def _short(name: str, told: Mapping[str, Any]) -> str:
+    value = told.get(name)
+    if name == "engine" and (value is None or isinstance(value, str)):
+        return engine_words(value)
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 60 else f"{text[:57]}…"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from earmark.errors import agreed, counted
 from earmark.files import notation
+from earmark.files.journallines import engine_words
 from earmark.files.stores import place
 
 if TYPE_CHECKING:
@@ -38,8 +39,7 @@ def _value(value: Any) -> str:
         return _few([f"{name} {_value(each)}" for name, each in value.items()])
     if isinstance(value, list):
         return _few([_value(each) for each in value])
-    # of an engine a job keeps no version: two commas are left
-    return value.replace(",,", ",") if isinstance(value, str) else notation.text(value, None)
+    return engine_words(value) if isinstance(value, str) else notation.text(value, None)
 
 
 def _few(told: Sequence[str]) -> str:
