@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import importlib
 import os
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # as that of typing, whose import takes longer than all else here: the program can be stopped the sooner
 if TYPE_CHECKING:
+    from typing import Any
+
     from earmark import audio
     from earmark.data.manifest import Manifest
     from earmark.errors import AudioError, EarmarkError, ManifestError, RecipeError, ScoresError, TaggerError

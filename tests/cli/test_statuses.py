@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 import soundfile
 from tests.program import alone, earmark
 
+import earmark as earmark_package
 from earmark.cli.terminal import failures, tagging
 
 TAGGER = "digits"  # whose file carries a graph: a program that imports torch takes two seconds longer
@@ -138,6 +140,32 @@ def test_130_stopped(many):
     assert b"Traceback" not in said
     assert running.returncode == 130, said
     assert said.decode().splitlines()[-1] == "earmark: stopped"
+
+
+HERE = "import atexit, os, signal\ndef stop(): os.kill(os.getpid(), signal.SIG{})\n"
+SWALLOWED = HERE + "try: stop()\nexcept BaseException: raise ImportError('as compiled modules say it') from None\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is another there")
+@pytest.mark.parametrize(
+    ("module", "signals", "status", "said"),
+    [
+        (HERE + "stop()\n", "INT", 130, "earmark: stopped\n"),
+        (SWALLOWED, "INT", 130, "earmark: stopped\n"),
+        (HERE + "stop()\n", "TERM", -signal.SIGTERM, ""),  # which a shell tells as 143
+        (HERE + "atexit.register(stop)\nraise SystemExit(3)\n", "INT", -signal.SIGINT, ""),  # while it leaves
+    ],
+)
+@pytest.mark.parametrize("entry", [["-m", "earmark"], ["-c", "from earmark.__main__ import main; main()"]])
+def test_stopped_before_it_began_or_after_its_end(entry, module, signals, status, said, tmp_path):
+    """The first module of another's that it imports stands for all: a signal that comes meanwhile leaves no trace of Python."""
+    (tmp_path / "typer.py").write_text(module.format(signals))
+    place = os.pathsep.join([str(tmp_path), str(Path(earmark_package.__file__).parent.parent)])
+    done = subprocess.run(
+        [sys.executable, "-S", *entry, "tag", "x.wav"], env={"PYTHONPATH": place}, capture_output=True, text=True, check=False,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    assert (done.returncode, done.stderr, done.stdout) == (status, said, "")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is another there")

@@ -111,10 +111,10 @@ def __getattr__(name: str) -> Any:
 
 
 def main() -> None:
-    """The entry point: runs a command and turns errors into messages and exit statuses."""
-    failures.guard_streams()
-    first = sys.argv[1] if len(sys.argv) > 1 else None
+    """What `earmark.__main__` begins: runs a command and turns errors into messages and exit statuses."""
     try:
+        failures.guard_streams()
+        first = sys.argv[1] if len(sys.argv) > 1 else None
         build(first if first in names() else None)()
     except (Exception, KeyboardInterrupt) as error:
         status = failures.ended(error)
