@@ -100,7 +100,7 @@ HEAD = ",".join(answers.COLUMNS) + "\n"
 def row(
     answer="", tag="dog", right_tag="", onset="", offset="", chosen="random", at="1.0", probability="0.5", of_tag="20"
 ):
-    return f"c.wav,a.wav,{at},{float(at) + 1},{tag},0.75,{answer},{right_tag},{onset},{offset},{chosen},{probability},{of_tag},\n"
+    return f"c.wav,a.wav,{at},{float(at) + 1},{tag},0.75,{answer},{right_tag},{onset},{offset},{chosen},{probability},{of_tag},,\n"
 
 
 def test_what_is_written_is_read_back(tmp_path):
@@ -232,6 +232,83 @@ def test_what_was_heard_in_full_has_no_interval_and_what_was_not_has_no_value():
     assert (one.precision.value, one.precision.low, one.precision.high) == (0.5, 0.5, 0.5)
     (one, whole) = precision.of_tags(reviews(("dog", "right", "highest"), ("dog", None, "random"), of_tag=9))
     assert math.isnan(one.precision.value) and math.isnan(whole.precision.value)
+
+
+OPEN = [("dog", "right", "highest"), ("dog", "wrong", "highest"), ("owl", "right", "highest")]
+
+
+@pytest.mark.parametrize(
+    ("told", "limits"),
+    [
+        # by hand, of 4 events: the dogs and the owl were heard, 2 of 3 are right, and nobody heard the fourth: 2/4 or 3/4
+        (OPEN, (2 / 4, 3 / 4)),
+        # and of a fox, asked of and left open, the same
+        ([*OPEN, ("fox", None, "random")], (2 / 4, 3 / 4)),
+        ([("owl", "wrong", "highest")], (0, 3 / 4)),
+        ([("owl", "right", "highest")], (1 / 4, 1)),
+    ],
+)
+def test_what_nobody_heard_leaves_the_whole_open(told, limits, tmp_path):
+    """Whichever tags were chosen: neither a value, nor limits that say more than is known. So does the table, read back."""
+    counts = {"dog": 2, "owl": 1, "fox": 1}
+    picked = [
+        choosing.Picked("a.wav", Event(n, n + 1, tag, 0.5), chosen, 1.0, counts[tag], None, 4)
+        for n, (tag, _, chosen) in enumerate(told)
+    ]
+    given = [
+        answers.Review(each, said, None, n + 2) for n, (each, (_, said, _)) in enumerate(zip(picked, told, strict=True))
+    ]
+    (tmp_path / "r.csv").write_text(answers.table(picked, known={answers.key_of(each.picked): each for each in given}))
+    for reviews in (given, answers.read(tmp_path / "r.csv")):
+        whole = precision.of_tags(reviews)[-1]
+        assert (whole.events, whole.left_out) == (4, 4 - sum({t: counts[t] for t, *_ in told}.values()))
+        assert math.isnan(whole.precision.value)
+        assert (whole.precision.low, whole.precision.high) == pytest.approx(limits)
+
+
+def test_limits_of_what_nobody_heard_are_added_to_an_interval():
+    """By hand: 20 dogs as above, 11/20 in an interval of its own, and 20 owls, from none of which to all are right."""
+    told = [("dog", "right", "highest")] * 3 + [("dog", "wrong", "highest")]
+    told += [("dog", answer, "random") for answer in ("right", "right", "wrong", "wrong")]
+    alone = reviews(*told, of_tag=20)
+    all_of_them = [replace(each, picked=replace(each.picked, of_all=40)) for each in alone]
+    (dog, _), (_, whole) = precision.of_tags(alone), precision.of_tags(all_of_them)
+    assert (whole.precision.low, whole.precision.high) == pytest.approx(
+        (dog.precision.low / 2, dog.precision.high / 2 + 1 / 2)
+    )
+    assert precision.of_tags(alone)[-1].left_out is None  # a table of before does not tell it
+    with pytest.raises(
+        ScoresError, match="40 events in all .of_all., line 6 that there were 0: this is not one choice"
+    ):
+        precision.of_tags(all_of_them[:4] + alone[4:])
+
+
+def test_no_interval_says_what_answers_rule_out():
+    """4 of 5 others were heard, and all are right: 4/5 of them at least are, which Wilson's interval alone would not tell."""
+    (dog, _) = precision.of_tags(reviews(*[("dog", "right", "random")] * 4, of_tag=5))
+    assert (dog.precision.low, dog.precision.high) == (4 / 5, 1)
+    (dog, _) = precision.of_tags(reviews(*[("dog", "wrong", "random")] * 4, of_tag=5))
+    assert (dog.precision.low, dog.precision.high) == (0, 1 / 5)
+
+
+def test_a_choice_tells_of_the_tags_that_it_leaves_out(tmp_path):
+    """A few of many tags: what the command tells of all holds the others, and what is chosen by --tag is of that tag."""
+    heard = {"a.wav": [Event(n, n + 0.5, tag, 0.5 + n / 50) for n, tag in enumerate("abcdefgh")]}
+    picked = choosing.pick(heard, 4)
+    assert {each.of_all for each in picked} == {8} and len({each.event.tag for each in picked}) == 4
+    assert {each.of_all for each in choosing.pick(heard, 4, tags=["a", "b"])} == {2}
+    more, _ = answers.carried(choosing.pick(heard, 4, tags=["a", "b"]), [
+        answers.Review(each, "right", None, 2) for each in picked
+    ], heard, ["a", "b"])  # fmt: skip
+    assert {each.of_all for each in more} == {len({"a", "b", *(each.event.tag for each in picked)})}
+    table = tmp_path / "r.csv"
+    table.write_text(
+        answers.table(picked, known={answers.key_of(p): answers.Review(p, "right", None, 2) for p in picked})
+    )
+    told = earmark("review", "--summary", table)
+    (line,) = [line.split() for line in told.stdout.splitlines() if line.split()[:1] == ["all"]]
+    assert line[1] == "8" and line[-3:] == ["–", "0.500", "1.000"]
+    assert "4 events are of tags of which none was chosen" in told.stderr
 
 
 def test_the_precision_is_honest():

@@ -185,6 +185,24 @@ def test_precision_of_one_event_that_was_heard_is_no_certainty(tmp_path):
     store.close()
 
 
+def test_the_precision_of_all_holds_tags_that_nobody_was_asked_of(tmp_path):
+    """By hand, of 4 events of three tags: of one answer, right, 1/4 to 4/4; of three, of which two are, 2/4 or 3/4; of all 3/4."""
+    store = Store(tmp_path)
+    job = store.job({}, "t")
+    tags = ("helicopter", "fire", "fire", "dog")
+    store.heard(job, "a.wav", 9.0, [Event(n, n + 1, tag, 0.9 - n / 10) for n, tag in enumerate(tags)])
+    told = []
+    for said in ("right", "right", "wrong", "right"):
+        event, _ = judging.following(store, job, None, "surest")
+        judging.answer(store, event, said, "", "surest")
+        told.append([judging.figures(store, job, None)[name] for name in ("precision", "low", "high")])
+    assert told == [[None, 0.25, 1.0], [None, 0.5, 1.0], [None, 0.5, 0.75], [0.75, 0.75, 0.75]]
+    assert judging.figures(store, job, "dog")["precision"] == 1.0  # of one tag its own
+    judging.take_back(store, job)
+    assert [judging.figures(store, job, "dog")[name] for name in ("precision", "low", "high")] == [None, None, None]
+    store.close()
+
+
 def test_a_state_of_before_is_taken_over(tmp_path):
     """A file as version 1 wrote it, with its answers: read, and written on."""
     line = sqlite3.connect(tmp_path / "serve.sqlite")

@@ -103,8 +103,9 @@ def reviews(store: Store, job: int) -> list[Review]:
 def _reviews(store: Store, job: int, rows: list[dict[str, Any]]) -> list[Review]:
     strata = {tag: _stratum(store, job, tag, rows) for tag in {row["tag"] for row in rows}}
     tagger = _tagger(store, job)
+    (every,) = store.rows("SELECT count(*) AS n FROM found WHERE job = ? AND below = 0", (job,))
     given = [_review(row, number, None if row["below"] else strata[row["tag"]]) for number, row in enumerate(rows)]
-    return [replace(each, picked=replace(each.picked, tagger=tagger)) for each in given]
+    return [replace(each, picked=replace(each.picked, tagger=tagger, of_all=every["n"])) for each in given]
 
 
 def _tagger(store: Store, job: int) -> str | None:
@@ -169,13 +170,18 @@ def _review(row: dict[str, Any], number: int, stratum: Stratum | None) -> Review
 
 
 def figures(store: Store, job: int, tag: str | None) -> dict[str, Any]:
-    """Of a tag, or of all: how many answers there are and are right, and the precision of all events, with its interval."""
+    """Of a tag, or of all: how many answers there are and are right, and the precision of all events, with its interval; without a value
+    where of some events nothing is known, and from the least to the most that it can be.
+    """
     given = [
         each for each in reviews(store, job)
         if each.picked.chosen != BELOW and (tag is None or each.picked.event.tag == tag)
     ]  # fmt: skip
-    told = of_tags(given)[-1] if given else None
-    known = told is not None and math.isfinite(told.precision.value)
+    told = (
+        of_tags(given)[-1 if tag is None else 0] if given else None
+    )  # of one tag its own, not with the others beside it
+    precision = told.precision.as_dict() if told else {}
+    shown = {name: value if math.isfinite(value) else None for name, value in precision.items()}
     (all_of_them,) = store.rows(
         "SELECT (SELECT count(*) FROM latest WHERE job = ?1 AND (?2 IS NULL OR tag = ?2)) - "
         "(SELECT count(*) FROM said WHERE job = ?1 AND (?2 IS NULL OR tag = ?2)) AS gone", (job, tag),
@@ -189,9 +195,9 @@ def figures(store: Store, job: int, tag: str | None) -> dict[str, Any]:
         "right": sum(each.right for each in given),
         "judged": sum(each.answer is not None for each in given),
         "sample": told.random if told else 0,
-        "precision": told.precision.value if told and known else None,
-        "low": told.precision.low if told and known else None,
-        "high": told.precision.high if told and known else None,
+        "precision": shown.get("value"),
+        "low": shown.get("low"),
+        "high": shown.get("high"),
     }
 
 

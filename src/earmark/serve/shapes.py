@@ -285,9 +285,10 @@ class TakenBack(Output):
 
 class Precision(Output):
     """asked: answers; judged: of them right or wrong; sample: of these drawn by chance, which stand for all that nobody chose.
-    precision: of all events, and its 95 % interval; null while nobody knows. candidates: answers to what was not sure enough, and
-    missed: of them right, whatever edges or tag they have in truth. gone: answers that count no more, because their recordings are
-    not in the folder any more or are others by now; they are kept, and count again where these are there again.
+    precision: of all events, and its 95 % interval; null where of some nobody knows anything, such as those of a tag without an answer:
+    low and high are then the least and the most that it can be; null before the first answer. candidates: answers to what was not
+    sure enough, and missed: of them right, whatever edges or tag they have in truth. gone: answers that count no more, because their
+    recordings are not in the folder any more or are others by now; they are kept, and count again where these are there again.
     """
 
     asked: Counted

@@ -88,7 +88,7 @@ def choose(
     picked = [replace(each, tagger=listening if each.chosen == BELOW else by) for each in picked]
     chosen = len(picked)
     before = [each for file in answered for each in answers.read(file)]
-    picked, known = answers.carried(picked, before, found)
+    picked, known = answers.carried(picked, before, found, tags)
     new = [each for each in picked if answers.key_of(each) not in known]
     clips = None if cut is None else _clips(events, new, cut)
     with output(out) as file:
@@ -201,7 +201,19 @@ def summarise(files: Sequence[Path], as_json: bool) -> None:
         if not each.events:
             say(f"{each.tag}: the table does not tell how many events there were, so that no precision of all follows")
         elif not each.random and each.reviewed < each.events:
-            say(f"{each.tag}: none of those drawn at random was answered, so that nothing is known of the other events")
+            say(
+                f"{each.tag}: none of those drawn at random was answered, so that nothing is known of the other events: its "
+                "precision lies between these limits"
+            )
+    if told[-1].left_out is None:
+        say(
+            "how many events there were of other tags is not told (of_all, which tables of before lack): all is of these tags"
+        )
+    elif out := told[-1].left_out:
+        say(
+            f"{counted(out, 'event is', 'events are')} of tags of which none was chosen: all has no precision, and lies between "
+            "these limits"
+        )
     if left := told[-1].unanswered:
         say(f"{left:,} of {left + told[-1].reviewed:,} {agreed(left, 'has', 'have')} no answer")
 
@@ -232,7 +244,8 @@ def _clips(table: Path, picked: Sequence[Picked], cut: Cut) -> dict[tuple[str, E
 
 def _json(picked: Sequence[Picked]) -> str:
     rows: list[dict[str, Any]] = [
-        {"recording": each.recording, **each.event.to_dict(), "chosen": each.chosen, "probability": each.probability, "of_tag": each.of_tag}
+        {"recording": each.recording, **each.event.to_dict(), "chosen": each.chosen, "probability": each.probability}
+        | {"of_tag": each.of_tag, "of_all": each.of_all}
         | ({"tagger": each.tagger} if each.tagger else {})
         for each in picked
     ]  # fmt: skip

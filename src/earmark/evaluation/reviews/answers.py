@@ -31,9 +31,11 @@ from earmark.scores import Event
 
 COLUMNS = (
     "clip", "recording", "onset", "offset", "tag", "score", "answer", "right_tag", "right_onset", "right_offset", "chosen",
-    "probability", "of_tag", "channel",
+    "probability", "of_tag", "channel", "of_all",
 )  # fmt: skip
 TAGGER = "tagger"  # behind them, where some is known
+# as tables are written, and as they were before these told `of_all`
+HEADERS = tuple((*head, *more) for head in (COLUMNS, COLUMNS[:-1]) for more in ((), (TAGGER,)))
 # not the bare digits, which a spreadsheet takes for a number where they happen to be such as 000123456789 or 12345678e901
 IDENTITY = re.compile(r"id-([0-9a-f]{12})")
 NEEDED = ("recording", "onset", "offset", "tag", "score", "answer")
@@ -79,13 +81,17 @@ def key_of(picked: Picked) -> Key:
 
 
 def carried(
-    picked: Sequence[Picked], before: Sequence[Review], found: Mapping[str, Sequence[Event]] | None = None
+    picked: Sequence[Picked],
+    before: Sequence[Review],
+    found: Mapping[str, Sequence[Event]] | None = None,
+    tags: Sequence[str] | None = None,
 ) -> tuple[list[Picked], dict[Key, Review]]:
     """(what is to be listened to, then what was answered before, by which answer each event was given).
 
     before: reviews of the same detections. Those that were answered and are not chosen now are known all the same: they stand for
     themselves alone, chosen by nothing. found: all detections, by recording; answers of none of them stand for no event, as candidates do;
-    default: all are. Raises ScoresError where two answers of one event differ, and where another tagger found them.
+    default: all are. tags: that were chosen from; default: all. Raises ScoresError where two answers of one event differ, and where another
+    tagger found them.
     """
     known: dict[Key, Review] = {}
     taggers = {each.tagger for each in picked}
@@ -116,8 +122,13 @@ def carried(
                 probability=1.0, of_tag=counts.get(review.picked.event.tag, review.picked.of_tag))
         for key, review in known.items() if key not in now
     ]  # fmt: skip
-    new = [each for each in picked if key_of(each) not in known]
-    return [*new, *(each for each in picked if key_of(each) in known), *others], known
+    first_new = sorted(picked, key=lambda each: key_of(each) in known)
+    if found is None:
+        every = max((each.of_all for each in (*picked, *others)), default=0)
+    else:  # of tags that were answered before, and are not chosen from now, all events are there, too
+        also = {each.event.tag for each in others if each.chosen != BELOW}
+        every = sum(count for tag, count in counts.items() if tags is None or tag in tags or tag in also)
+    return [replace(each, of_all=every) for each in (*first_new, *others)], known
 
 
 def _cells(review: Review | None, event: Event) -> list[str]:
@@ -147,7 +158,13 @@ def table(
         clip = (clips or {}).get((each.recording, e), "")
         row = [clip, each.recording, number(e.onset), number(e.offset), e.tag, number(e.score)]
         row += _cells((known or {}).get(key_of(each)), e)
-        row += [each.chosen, repr(each.probability), str(each.of_tag), "" if e.channel is None else str(e.channel)]
+        row += [
+            each.chosen,
+            repr(each.probability),
+            str(each.of_tag),
+            "" if e.channel is None else str(e.channel),
+            str(each.of_all),
+        ]
         writer.writerow([*row, f"id-{each.tagger}" if each.tagger else ""] if told else row)
     return out.getvalue()
 
@@ -226,8 +243,13 @@ def _review(row: Mapping[str, str], line: int, separator: str) -> Review:
         # of a candidate nobody need say of how many it is
         if not 0 < probability <= 1 or of_tag < (1 if chosen in (HIGHEST, NEAR, RANDOM) else 0):
             raise ValueError("probability is above 0, up to 1, and of_tag 1 or more, as they were written")
+    of_all = _number(row, "of_all", decimal) if row["of_all"] else 0.0  # tables of before have none
+    if of_all and of_all < (0 if chosen == BELOW else of_tag):
+        raise ValueError(
+            f"of_all is {of_all:g} and of_tag {of_tag:g}: events of all tags are no fewer than those of one, as they were written"
+        )
     by = IDENTITY.fullmatch(row[TAGGER])  # another text is a column of one's own
-    picked = Picked(row["recording"], event, chosen, probability, int(of_tag), by and by[1])
+    picked = Picked(row["recording"], event, chosen, probability, int(of_tag), by and by[1], int(of_all))
     return Review(picked, *_answer(row, event, decimal), line)
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -27,6 +27,7 @@ HIGHEST, NEAR, RANDOM, BELOW = "highest", "near the threshold", "random", "below
 class Picked:
     """An event to listen to. chosen: HIGHEST, NEAR, RANDOM or BELOW; probability: that it was; of_tag: events of its tag in all, of
     one BELOW candidates, 0 where that is not known. tagger: the identity of that which found it, None where that is not known.
+    of_all: events of all tags that were chosen from, those of which none was chosen with them; 0 where that is not known.
     """
 
     recording: str
@@ -35,6 +36,7 @@ class Picked:
     probability: float
     of_tag: int
     tagger: str | None = None
+    of_all: int = 0
 
 
 def pick(
@@ -75,9 +77,10 @@ def pick(
                 of_tag = len(low[tag] if below else found[tag])
                 picked.append(Picked(*each, BELOW if below else chosen, 1.0, of_tag))
 
+    every = sum(map(len, found.values()))
     whole = min(count, sum(len(each) for of in (found, low) for each in of.values()))
     sure(HIGHEST, round(whole / 2), lambda tag, event: -event.score, {})
-    few = whole - sum(map(len, found.values()))  # candidates, where events are too few
+    few = whole - every  # candidates, where events are too few
     sure(NEAR, max(round(whole / 4), few), lambda tag, event: abs(event.score - limits[tag]), low)
     chance = np.random.default_rng(seed)
     for tag, part in _shares(rest, whole - len(picked)).items():
@@ -85,6 +88,7 @@ def pick(
         picked += [
             Picked(recording, event, RANDOM, part / len(rest[tag]), len(found[tag])) for recording, event in drawn
         ]
+    picked = [replace(each, of_all=every) for each in picked]
     return [picked[n] for n in chance.permutation(len(picked)).tolist()]
 
 

@@ -4,6 +4,7 @@ import { Edges } from "./edges.js";
 import * as examples from "./examples.js";
 import * as training from "./training.js";
 import { LONGEST, View } from "./view.js";
+import { onPage } from "./ways.js";
 
 const at = (id) => document.getElementById(id), AROUND = 3, PART = 60, REST = 200; // s shown before and after, s of an event too long for one picture, ms until more is asked for
 const BY = {
@@ -135,7 +136,7 @@ async function mark(asked, recording, start, end, signal) { // what made the tag
     if (asked !== event) return;
     view.cause = cause; view.draw();
     at("cause-told").textContent = BY[cause.by];
-  } catch (error) { if (asked === event && error.status !== 404) at("cause-told").textContent = error.message; }
+  } catch (error) { if (asked === event && error.status !== 404) at("cause-told").textContent = onPage(error.message); }
 }
 
 function figures(left) {
@@ -143,7 +144,7 @@ function figures(left) {
     const percent = (share) => `${Math.round(100 * share)} %`;
     at("figures").replaceChildren(
       element("span", {}, "Answers ", element("b", {}, String(told.asked))), element("span", {}, "right ", element("b", {}, `${told.right} of ${told.judged}`)),
-      element("span", {}, "precision ", element("b", {}, told.precision === null ? "not known yet" : `${percent(told.precision)} (${percent(told.low)} to ${percent(told.high)})`), told.precision === null ? "" : `, by ${told.sample} drawn by chance`),
+      element("span", {}, "precision ", element("b", {}, told.precision !== null ? `${percent(told.precision)} (${percent(told.low)} to ${percent(told.high)})` : told.low === null || told.high - told.low >= 1 ? "not known yet" : `not known yet, from ${percent(told.low)} to ${percent(told.high)}`), told.precision === null ? "" : `, by ${told.sample} drawn by chance`),
       told.candidates ? element("span", {}, "just not found ", element("b", {}, `${told.missed} right of ${told.candidates}`)) : "",
       element("span", {}, "left ", element("b", {}, (left ?? 0).toLocaleString("en"))),
       told.gone ? element("span", { title: "Their recordings were replaced or taken away: they count again once these are back" }, "of recordings that are gone ", element("b", {}, String(told.gone))) : "");
