@@ -9,6 +9,7 @@ from typing import Any
 
 from earmark.errors import ScoresError, counted
 from earmark.errors.kinds import check_call, checked
+from earmark.events.fixed import Fixed
 from earmark.registry import did_you_mean
 
 SHOWN = 8  # tags, of which each has its number in words
@@ -20,7 +21,7 @@ class EventRules:
     """thresholds: of each tag, above 0 to 1. medians: of each tag, seconds; 0 filters nothing. gap, shortest: seconds.
 
     lows: of the tags that have one, a share of their threshold, above 0 to 1: events between which the score stays at it or above are
-    one.
+    one. None of the three can be changed in place: see `changed`, and `dataclasses.replace`.
     """
 
     thresholds: Mapping[str, float]
@@ -45,8 +46,12 @@ class EventRules:
             raise ScoresError(f"low is a share of a threshold, and {lone[0]!r} has none")
         if odd := sorted(set(self.thresholds) ^ set(self.medians)):
             raise ScoresError(f"each tag needs a threshold and a median length; {odd[0]!r} has one of them only")
-        for name in ("thresholds", "medians", "lows"):  # the caller may change his own
-            object.__setattr__(self, name, dict(getattr(self, name)))
+        for name in (
+            "thresholds",
+            "medians",
+            "lows",
+        ):  # the caller may change his own, and nobody these: they were checked
+            object.__setattr__(self, name, Fixed(getattr(self, name)))
 
     @staticmethod
     @checked

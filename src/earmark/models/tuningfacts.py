@@ -8,6 +8,7 @@ from typing import Any
 
 from earmark.data.clipset import ClipSet
 from earmark.errors import counted
+from earmark.events.fixed import Fixed
 from earmark.events.rules import EventRules
 from earmark.models.plainfacts import Plain, known, names
 
@@ -102,6 +103,10 @@ class TagTuning:
     figures: Plain | None = None
     chosen_on: ChosenOn | None = None
     metric: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.thresholds is not None:  # by which a tagger tells what is heard
+            object.__setattr__(self, "thresholds", Fixed(self.thresholds))
 
     @staticmethod
     def read(plain: Plain) -> TagTuning:
