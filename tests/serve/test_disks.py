@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import shutil
@@ -151,6 +152,56 @@ def test_a_job_that_does_not_run_is_not_stopped(client, state):
     assert client.get(f"/v1/jobs/{job['id']}").json() == told.json()
 
 
+def test_a_store_that_took_no_write_is_tried_again_and_only_then(tmp_path):
+    """Not written where nothing failed; told as long as it fails; and well again without a request that writes."""
+    store = Store(tmp_path)
+    places = disks.Places({disks.STATE: tmp_path}, store.try_again)
+    changes = store._line.total_changes
+    assert places.look() is None and store._line.total_changes == changes
+    store._line.execute("PRAGMA query_only = ON")
+    assert places.look() is None  # which nobody knows yet
+    with pytest.raises(sqlite3.OperationalError):
+        store.state(1, "done")
+    for _ in range(2):
+        assert places.look().startswith(f"{disks.STATE} cannot be written")
+    store._line.execute("PRAGMA query_only = OFF")
+    assert places.look() is None and store._line.total_changes == changes + 1
+    assert places.look() is None and store._line.total_changes == changes + 1
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("free", "access", "told"),
+    [(disks.ROOM - 1, True, "is full: make room"), (disks.ROOM, False, "cannot be written"), (disks.ROOM, True, None)],
+)
+def test_a_disk_that_would_take_nothing_is_told_before_anybody_asks(free, access, told, tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(2 * free, free, free))
+    monkeypatch.setattr(os, "access", lambda *_: access)
+    settings = Settings(recordings=tmp_path, state=tmp_path / "state")
+    with TestClient(build(settings, {"t": None}), base_url=HERE) as client:
+        ready = client.get("/readyz")
+    assert (ready.status_code, ready.json()["status"]) == ((200, "ok") if told is None else (503, "failing"))
+    assert told is None or ready.json()["told"].startswith(f"{disks.STATE} {told}"), ready.text
+
+
+def test_a_disk_that_hangs_is_told_and_holds_one_thread(tmp_path, monkeypatch):
+    monkeypatch.setattr(disks, "PATIENCE", 0.01)
+    go, looks = threading.Event(), []
+    places = disks.Places({disks.STATE: tmp_path}, lambda: looks.append(go.wait(60)))
+
+    async def asked() -> list[str | None]:
+        told = [await places.wrong(), await places.wrong()]
+        go.set()
+        while looks == []:
+            await asyncio.sleep(0.001)
+        monkeypatch.setattr(disks, "PATIENCE", 60)
+        return [*told, await places.wrong()]
+
+    hung, still, well = asyncio.run(asked())
+    assert hung == still == f"{disks.STATE} does not answer: see that it is there and sound"
+    assert well is None and len(looks) in (1, 2)
+
+
 def test_a_thread_that_ended_is_told(client):
     service = client.app.state.service
     assert client.get("/readyz").status_code == 200
@@ -215,7 +266,10 @@ def test_a_process_whose_disk_takes_nothing(place, tmp_path):
         refused = service.client.post(f"/v1/jobs/{job['id']}/reviews", json=said)
         assert refused.status_code == 503 and refused.json()["error"].startswith(f"{disks.STATE} "), refused.text
         assert service.client.post("/v1/jobs", json={"threshold": 0.2}).status_code == 503
+        ready = service.client.get("/readyz")
+        assert ready.status_code == 503 and ready.json()["told"].startswith(f"{disks.STATE} "), ready.text
         resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, before)
+        assert service.client.get("/readyz").status_code == 200
         assert service.client.post(f"/v1/jobs/{job['id']}/reviews", json=said).status_code == 201
         shutil.copy(next(place.rglob("*.ogg")), place / "new.ogg")
         told = service.client.post("/v1/jobs", json={"threshold": 0.1}).json()
@@ -223,7 +277,7 @@ def test_a_process_whose_disk_takes_nothing(place, tmp_path):
         failed = ended(service.client, told["id"])
         if failed["state"] != "done":  # it may have been faster
             assert failed["state"].startswith(f"failed: {disks.STATE} "), failed
-        assert service.client.get("/readyz").status_code == 200
         resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, before)
+        assert service.client.get("/readyz").status_code == 200
         again = run(service.client, threshold=0.1)
         assert (again["id"], again["state"], again["done"]) == (job["id"], "done", job["done"] + 1)

@@ -8,7 +8,7 @@ from enum import StrEnum
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.security import HTTPBearer
@@ -222,18 +222,24 @@ async def healthz() -> Health:
 
 
 @open_router.get(
-    "/readyz", responses={503: {"model": Ready, "description": "The queue is full, or a part of it ended."}}
+    "/readyz",
+    responses={503: {"model": Ready, "description": "The queue is full, a part of it ended, or a disk takes nothing."}},
 )
 async def readyz(here: Here, response: Response) -> Ready:
     """Whether it would take one request more, and all of it works."""
     room = here.desk.workers + here.desk.waiting
     ready = here.desk.taken < room and not here.desk.closed
-    dead = here.jobs is not None and not here.jobs.alive and not here.desk.closed
-    response.status_code = 200 if ready and not dead else 503
-    return Ready(
-        status="failing" if dead else "ok" if ready else "busy", taken=here.desk.taken, room=room,
-        told="the thread of jobs over the folder has ended, and none goes on: start the service again" if dead else None,
-    )  # fmt: skip
+    told = None if here.desk.closed else await _failing(here)
+    response.status_code = 200 if ready and told is None else 503
+    status: Literal["failing", "ok", "busy"] = "failing" if told is not None else "ok" if ready else "busy"
+    return Ready(status=status, taken=here.desk.taken, room=room, told=told)
+
+
+async def _failing(here: Service) -> str | None:
+    """Which part of the service works no more, and why."""
+    if here.jobs is not None and not here.jobs.alive:
+        return "the thread of jobs over the folder has ended, and none goes on: start the service again"
+    return None if here.places is None else await here.places.wrong()
 
 
 @router.get(

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
+import os
+import shutil
 import sqlite3
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
 STATE = "the disk that holds what the service keeps (--state)"
+SENT = "the disk for recordings that are sent (TMPDIR)"
+ROOM = 1 << 20  # bytes that must be free: what a request writes beside the recording that it sends
+PATIENCE = 2.0  # s until a disk is told not to answer
 FULL = (errno.ENOSPC, errno.EDQUOT)
 SHUT = (errno.EROFS, errno.EACCES, errno.EPERM)
 FAILING = (errno.EIO, errno.EFBIG, errno.ENXIO, errno.ENODEV, errno.ESTALE)
@@ -50,3 +59,44 @@ def _of_store(error: sqlite3.Error) -> str | None:
                 "it again"
             )
     return None
+
+
+@dataclass
+class Places:
+    """Where requests write, looked at without writing. folders: by what they are called. again: writes once more where the last write
+    failed, and raises why it does so still.
+    """
+
+    folders: Mapping[str, Path]
+    again: Callable[[], None]
+    _looking: asyncio.Future[str | None] | None = field(default=None, repr=False)
+
+    async def wrong(self) -> str | None:
+        """Why a request could not write, in words; None where it could. One look at a time: a disk that hangs holds one thread."""
+        if self._looking is None or self._looking.done() or self._looking.get_loop() is not asyncio.get_running_loop():
+            self._looking = asyncio.ensure_future(asyncio.to_thread(self.look))
+        try:
+            return await asyncio.wait_for(asyncio.shield(self._looking), PATIENCE)
+        except TimeoutError:
+            return f"{' or '.join(self.folders)} does not answer: see that it is there and sound"
+
+    def look(self) -> str | None:
+        for name, folder in self.folders.items():
+            try:
+                _check(folder)
+            except OSError as error:
+                return told(error, name) or f"{name} cannot be looked at ({error.strerror}): see that {folder} is there"
+        try:
+            self.again()
+        except sqlite3.Error as error:
+            return told(error) or f"{STATE} cannot be written ({error})"
+        return None
+
+
+def _check(folder: Path) -> None:
+    """Raises OSError as a write would."""
+    if not os.access(folder, os.W_OK):
+        folder.stat()  # else it is not there
+        raise OSError(errno.EACCES, "not for the service's user, or read only")
+    if shutil.disk_usage(folder).free < ROOM:
+        raise OSError(errno.ENOSPC, "too little is free")

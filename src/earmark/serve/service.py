@@ -13,6 +13,8 @@ from fastapi.requests import HTTPConnection
 from earmark.errors import UnknownName
 from earmark.models.anytagger import AnyTagger
 from earmark.registry import did_you_mean
+from earmark.serve import disks
+from earmark.serve.disks import Places
 from earmark.serve.hearing import Memory
 from earmark.serve.jobs import Jobs
 from earmark.serve.lessons import by_tag, opened
@@ -47,6 +49,7 @@ class Service:
     store: Store | None = None  # of a folder of recordings
     jobs: Jobs | None = None
     trainings: Trainings | None = None
+    places: Places | None = None  # where requests write
     listeners: int = 0  # to live sound, now
     clips: Manifest | None = None  # from which taggers learnt
     examples: dict[str, list[Any]] = field(default_factory=dict)  # of these, by tag; see `earmark.serve.examples`
@@ -60,10 +63,12 @@ class Service:
         made = Service(
             settings, taggers, desk, spool, Meters(lambda: desk.taken), shelf, Memory(), Desk(DRAWERS, WAITING)
         )
+        made.places = Places({disks.SENT: spool.folder}, lambda: None)
         if settings.clips is not None:
             made.know(opened(settings.clips, settings.dataset, log.warning))
         if settings.recordings is not None:
             made.store = Store(settings.kept, settings.recordings)
+            made.places = Places({disks.STATE: settings.kept, disks.SENT: spool.folder}, made.store.try_again)
             shelf.listing.noticed = made.notice
             made.trainings = Trainings(made.store, shelf, taggers, settings, load)  # what was taken is served first
             made.jobs = Jobs(made.store, shelf, taggers, desk, settings.kept / "jobs")

@@ -143,6 +143,7 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / NAME
         self._lock = threading.RLock()
+        self._failed = False  # the last write
         with ExitStack() as stack:
             held = stack.enter_context((folder / "serve.lock").open("a+b"))
             lock(held.fileno(), folder, "state of a service")
@@ -204,14 +205,22 @@ class Store:
     def writing(self) -> Iterator[sqlite3.Connection]:
         """All of the block or nothing."""
         with self._lock:
-            self._line.execute("BEGIN IMMEDIATE")
             try:
+                self._line.execute("BEGIN IMMEDIATE")
                 yield self._line
                 self._line.execute("COMMIT")
-            except BaseException:
+                self._failed = False
+            except BaseException as error:
+                self._failed = self._failed or isinstance(error, sqlite3.Error)
                 if self._line.in_transaction:  # where the disk is full, SQLite may have taken it back itself
                     self._line.execute("ROLLBACK")
                 raise
+
+    def try_again(self) -> None:
+        """Write a few bytes where the last write failed, and nothing where it did not. Raises sqlite3.Error."""
+        if self._failed:
+            with self.writing() as line:
+                line.execute("INSERT OR REPLACE INTO about VALUES ('tried', ?)", (json.dumps(now()),))
 
     def rows(self, question: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
         with self._lock:
