@@ -48,7 +48,9 @@ def test_a_damaged_recording_is_heard_from_the_page(other, place, tmp_path, clip
             "document.querySelector('#begin').textContent === 'Hear what is new' && !document.querySelector('#begin').disabled"
         )
         other.wait(f"{row}.cells[3].textContent === 'cannot be read'")
-        assert "let them be heard with “use what can be read”, above" in other.run(f"{row}.innerText")
+        assert "let them be heard with “Use what can be read of damaged recordings”, above" in other.run(
+            f"{row}.innerText"
+        )
         for script, told in (
             ("document.querySelector('#salvage').click()", "Hear them all"),
             ("document.querySelector('#salvage').click()", "Hear what is new"), (put("gain", 6), "Hear them all"),
@@ -73,7 +75,9 @@ def test_a_damaged_recording_is_heard_from_the_page(other, place, tmp_path, clip
         listed = service.client.get("/v1/recordings", params={"name": "cut"}).json()["recordings"]
         other.run(f"location.hash = 'listen/{listed[0]['id']}'")
         other.wait("!document.querySelector('#damaged').hidden")
-        assert other.run(SAID).endswith("to work with the part that is there, ask with salvage=true")
+        assert other.run(SAID).endswith(
+            "to work with the part that is there, press “Use what can be read of it”, below"
+        )
         other.run("document.querySelector('#salvage-this').click()")
         other.wait("document.querySelector('#events-told').textContent.length > 0")
         assert other.run("document.querySelector('#damaged').hidden") and "cut off" in other.run(SAID)

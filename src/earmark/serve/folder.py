@@ -215,7 +215,7 @@ def _job(here: Service, store: Store, job: int, listed: Listed) -> OneJob:
     return OneJob(
         id=job, tagger=row["tagger"], served=jobs.served(told.get("tagger", ""), row["tagger"]), engine=told.get("engine"),
         goes_on=jobs.goes_on(told, row["tagger"]), usual=jobs.usual(told, row["tagger"]),
-        state=jobs.state(job, row["state"]), begun=row["begun"],
+        state=over_http(jobs.state(job, row["state"])), begun=row["begun"],
         total=max(len(listed.names), done["n"]), done=done["n"], unread=done["unread"], silent=done["silent"], noted=done["noted"],
         gone=gone["n"], seconds=done["seconds"], events=events["n"], candidates=events["below"], rules=told["rules"],
         gain=told.get("gain", 0.0), salvage=told.get("salvage", False),

@@ -151,6 +151,11 @@ async def live(
 async def _listen(line: WebSocket, here: Service, tagger: str | None, top: int | None, how: How) -> None:
     try:
         _, asked = here.tagger(tagger)
+        choice = Choice.asked(asked, top, False)
+    except EarmarkError as error:  # of the question, not of what the client says first
+        await refuse(line, str(error), 1008)
+        return
+    try:
         opening = Opening.model_validate_json(await asyncio.wait_for(line.receive_text(), here.settings.patience))
         out: asyncio.Queue[Any] = asyncio.Queue()
         loop = asyncio.get_running_loop()
@@ -159,7 +164,7 @@ async def _listen(line: WebSocket, here: Service, tagger: str | None, top: int |
             with suppress(RuntimeError):  # the loop's, which was closed when the service ended: nobody listens any more
                 loop.call_soon_threadsafe(out.put_nowait, told)
 
-        listener = Listener(asked, Choice.asked(asked, top, False), opening, how, say)
+        listener = Listener(asked, choice, opening, how, say)
     except (ValidationError, EarmarkError, KeyError, TimeoutError) as error:
         await refuse(
             line, f'first say {{"rate": Hz, "encoding": "f32le"}}: {_wrong(error, here.settings.patience)}', 1008
@@ -231,5 +236,5 @@ async def _take(line: WebSocket, listener: Listener, patience: float, out: async
 
 async def refuse(line: WebSocket, told: str, code: int) -> None:
     """Say why, and close the line."""
-    await line.send_text(json.dumps({"error": told}, ensure_ascii=False))
+    await line.send_text(json.dumps({"error": over_http(told)}, ensure_ascii=False))
     await line.close(code)

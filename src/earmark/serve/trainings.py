@@ -33,6 +33,7 @@ from earmark.serve.settings import Settings
 from earmark.serve.shelf import Shelf
 from earmark.serve.store import Store, now
 from earmark.serve.succession import Succession
+from earmark.serve.wording import over_http
 
 log = logging.getLogger("earmark")
 PATIENCE = 10.0  # s for a process to end by itself
@@ -315,9 +316,9 @@ class Trainings:
         """What `earmark.serve.shapes.OneTraining` tells."""
         row, place = self.register.row(number), self.place(number)
         result, progress = _read(place / learning.RESULT), _read(place / learning.PROGRESS)
-        said = [json.loads(line) for line in _lines(place / learning.SAID)]
+        said = [over_http(json.loads(line)) for line in _lines(place / learning.SAID)]
         return {
-            **{name: row[name] for name in ("id", "tagger", "begun", "answers")}, "state": self._told_state(row),
+            **{name: row[name] for name in ("id", "tagger", "begun", "answers")}, "state": over_http(self._told_state(row)),
             "progress": progress if row["state"] == "running" else None, "said": said,
             "changed": None if result is None else [_changed(each) for each in result["changed"]],
         }  # fmt: skip

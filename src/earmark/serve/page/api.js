@@ -1,4 +1,5 @@
 // Asks the service. Paths are relative, so that the page works below any path of a proxy.
+import { onPage } from "./ways.js";
 
 export class Refused extends Error {
   constructor(status, told, again) { super(told); this.status = status; this.again = again; }
@@ -36,7 +37,7 @@ export function latest(failed = () => {}) {
     try { told = await work(signal); }
     catch (error) {
       if (signal.aborted) return undefined;
-      complaint = error.message;
+      complaint = onPage(error.message);
       say(complaint, true); failed(error);
       return undefined;
     }
@@ -97,8 +98,8 @@ export function clock(seconds, digits = 1) {
 
 const said = () => document.getElementById("said").textContent;
 
-export function say(told, bad = false) {
-  const place = document.getElementById("said");
+export function say(sentence, bad = false) {
+  const told = onPage(sentence), place = document.getElementById("said");
   if (said() === told && told) return; // what is asked again and again fails again and again: it is read out once
   place.textContent = told;
   place.classList.toggle("bad", bad);

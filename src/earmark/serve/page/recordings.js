@@ -1,5 +1,6 @@
 // The folder of recordings: a job that hears it, events by hour and tag, and the files.
 import { clock, element, json, latest, numbered, play, post, query, say, unplayed, words } from "./api.js";
+import { onPage } from "./ways.js";
 
 const at = (id) => document.getElementById(id), STEP = 100, OFTEN = 1500, SELDOM = 5000; // ms between two looks at a job; where the last one failed
 const named = latest(() => later(look)), watched = latest(() => later(watch)), counted = latest(), listed = latest(), filed = latest();
@@ -164,7 +165,7 @@ function files(more = false) {
   return filed((signal) => json(`v1/recordings?${query({ job: at("job").value, name: at("filter").value, only: at("job").value && at("only").value, first, most: STEP })}`, { signal }), (told) => {
     at("files-told").textContent = `${numbered(told.total, "recording")}${told.passed_over ? `; ${told.passed_over}` : ""}.`;
     const rows = told.recordings.map((each) => element("tr", {}, element("td", { className: "words file" }, each.error ? each.name : element("a", { href: `#listen/${each.id}` }, each.name), 
-        ...(each.error ? [each.error.replace("ask with salvage=true", "let them be heard with “use what can be read”, above")] : bare(each)).map((told) => element("p", { className: "aside" }, told))),
+        ...(each.error ? [each.error] : bare(each)).map((told) => element("p", { className: "aside" }, onPage(told)))),
       element("td", {}, each.seconds === null ? "" : clock(each.seconds)), element("td", {}, each.state === "heard" ? String(each.events) : ""),
       element("td", { className: "words" }, each.error ? "cannot be read" : each.silent ? "silent" : each.state)));
     at("files").tBodies[0][more ? "append" : "replaceChildren"](...rows);
