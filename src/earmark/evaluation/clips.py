@@ -23,8 +23,8 @@ from earmark.evaluation.thresholds.tags import DEFAULT, FIGURES
 from earmark.metrics import Floats, Interval
 from earmark.metrics.calibration import calibration_of
 from earmark.metrics.intervals import left_out
-from earmark.metrics.probabilities import probable
 from earmark.scores import Scores, Task
+from earmark.scores.probabilities import probable
 from earmark.scores.reserved import RESERVED, told
 
 SUMS = "The scores of a clip do not add up to 1, so they are no probabilities of one tag: no log loss, no Brier score."

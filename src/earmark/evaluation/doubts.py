@@ -14,9 +14,9 @@ from earmark.errors import counted
 from earmark.evaluation import wording
 from earmark.evaluation.clips import BEYOND, SUMS, notes_on_figures, notes_on_groups, notes_on_tags
 from earmark.metrics import Difference, Interval
-from earmark.metrics.probabilities import probable
 from earmark.registry import METRICS
 from earmark.scores import Task
+from earmark.scores.probabilities import probable
 
 LEVEL = 0.05  # p-values below it tell two systems apart
 SHOWN = 3  # pairs that a note tells

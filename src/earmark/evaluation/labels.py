@@ -35,6 +35,7 @@ from earmark.evaluation.scoring import Settings
 from earmark.metrics.clips import cells_of, known_of
 from earmark.progress import QUIET, Progress
 from earmark.scores import SUFFIXES, Scores, Task
+from earmark.scores.probabilities import bounded
 
 Floats = NDArray[np.float64]
 TINY = 1e-6  # the smallest probability whose odds are taken
@@ -209,8 +210,13 @@ def rank(values: ArrayLike, truth: ArrayLike, task: Task) -> list[Doubt]:
     known = np.ones_like(given) if told is None else told
     if scores.shape != given.shape or scores.ndim != 2:
         raise ScoresError(f"scores of the shape {scores.shape} do not fit labels of the shape {given.shape}")
-    if not np.isfinite(scores).all() or scores.min(initial=0) < 0 or scores.max(initial=0) > 1:
-        raise ScoresError("the scores are not probabilities between 0 and 1: no doubt can be told from them")
+    within = bounded(scores)
+    if within is None:
+        raise ScoresError(
+            f"the scores reach from {scores.min():g} to {scores.max():g} and are not probabilities between 0 and 1: no doubt can be told "
+            "from them. Turn them into some first, by a sigmoid or a softmax say"
+        )
+    scores = within
     given = given & known
     doubts = _one(scores, given, known) if task == "one" else _many(scores, given, known)
     return sorted(doubts, key=lambda doubt: (-doubt.doubt, doubt.row, doubt.tag))

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from earmark.metrics.clips import answers, checked, checked_number, known_of
 from earmark.scores import Task
+from earmark.scores.probabilities import bounded
 
 BINS = 10
 
@@ -38,7 +39,8 @@ class Calibration:
 
 
 def calibration_of(values: ArrayLike, truth: ArrayLike, task: Task, bins: int = BINS) -> Calibration | None:
-    """How often scores of each height are right; None where scores are no probabilities (outside of 0 … 1).
+    """How often scores of each height are right; None where scores are no probabilities
+    (`earmark.scores.probabilities`).
 
     values: (clips, tags); truth: the same shape, bool, masked where it is not known. Task one: the highest score of each clip,
     and whether its tag is the answer's (`earmark.metrics.answers`). Task many: each score of each tag of which it is known
@@ -51,12 +53,13 @@ def calibration_of(values: ArrayLike, truth: ArrayLike, task: Task, bins: int = 
         return None
     known = known_of(truth)
     values, truth = checked(values, truth)
-    if values.min() < 0 or values.max() > 1:
+    within = bounded(values)
+    if within is None:
         return None
     if task == "one":
-        score, right = values.max(1), answers(values, truth) == truth.argmax(1)
+        score, right = within.max(1), answers(values, truth) == truth.argmax(1)
     else:
-        score, right = (values.ravel(), truth.ravel()) if known is None else (values[known], truth[known])
+        score, right = (within.ravel(), truth.ravel()) if known is None else (within[known], truth[known])
         if not len(score):
             return None
     place = np.minimum((score * bins).astype(int), bins - 1)

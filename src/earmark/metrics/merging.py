@@ -2,7 +2,7 @@
 
 Two rules, which differ:
 
-    sum       the probability that one of the merged tags is there, of task one, whose scores sum to 1
+    sum       the probability that one of the merged tags is there, of task one, whose scores sum to 1; 1 at most there
     highest   the score of the surest of them: for task many; and for task one where the highest of all the old tags
               decides and is mapped afterwards, as in T. Kim and others, ICASSP 2018, on Speech Commands
 
@@ -25,6 +25,7 @@ from earmark.metrics.clips import cells_of, known_of
 from earmark.metrics.ranking import Bools
 from earmark.registry import did_you_mean
 from earmark.scores import Scores
+from earmark.scores.probabilities import one_in_each
 
 Rule = Literal["sum", "highest"]
 
@@ -41,6 +42,9 @@ def merge_tags(scores: Scores, mapping: Mapping[str, str | None], rule: Rule) ->
         if target is None:
             continue
         add(values[:, target], scores.values[:, column], out=values[:, target])
+    if rule == "sum":  # a sum of what sums to 1 is beyond 1 by the rounding of its terms alone
+        shares = one_in_each(scores.values)
+        values[shares] = np.minimum(values[shares], 1)
     told = {"merged": {"rule": rule, "tags": {tag: mapping[tag] for tag in scores.tags if tag in mapping}}}
     return replace(scores, values=values.astype(np.float32), tags=tags, facts={**scores.facts, **told})
 

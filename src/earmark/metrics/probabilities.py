@@ -1,7 +1,7 @@
 """Metrics of probabilities: log loss and Brier score. Less is better, and the order of scores is not all that counts.
 
-They need scores that are probabilities: within 0 … 1 and, for one tag a clip, with a sum of 1 in each clip (to SUM). Other
-scores (ranks, logits, a sigmoid's for one tag a clip) have none of them: NaN, for all clips alike, and
+They need scores that are probabilities (`earmark.scores.probabilities`): within 0 … 1 and, for one tag a clip, with a sum of 1 in
+each clip, both but for rounding. Other scores (ranks, logits, a sigmoid's for one tag a clip) have none of them: NaN, for all clips alike, and
 where no metric is named they are left out. Whether they are, the scores alone say, not what is known of the clips.
 """
 
@@ -10,28 +10,22 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from earmark.metrics.clips import Clips, Draw, single
 from earmark.metrics.ranking import Bools, Floats
 from earmark.registry import METRICS
+from earmark.scores.probabilities import bounded
 
 TINY = 1e-12  # the smallest probability whose logarithm is taken, as in the validation loss of training
-SUM = 1e-3  # how far the sum of a clip's probabilities may be from 1: float32's rounding over many tags, and some more
-
-
-def probable(values: NDArray[Any], *, alone: bool) -> bool:
-    """Whether scores (rows, tags) can be probabilities; alone: of one tag a clip."""
-    if values.min() < 0 or values.max() > 1:
-        return False
-    return not alone or bool((np.abs(values.sum(1, dtype=float) - 1) <= SUM).all())
 
 
 def _rows(clips: Clips, losses: Any) -> Floats:
     """(rows,): of each clip, with one tag; NaN where scores are no probabilities."""
-    if not probable(clips.values, alone=True):
+    values = bounded(clips.values, alone=True)
+    if values is None:
         return np.full(len(clips.values), np.nan)
-    return np.asarray(losses(clips.values.astype(float), clips.truth), float)
+    return np.asarray(losses(values.astype(float), clips.truth), float)
 
 
 def _logarithm(values: Floats, truth: Bools) -> Floats:
@@ -45,9 +39,10 @@ def _squares(values: Floats, truth: Bools) -> Floats:
 def _over_cells(draw: Draw, losses: Any) -> Floats:
     """(draws,): the mean over the cells that are known; NaN where scores are no probabilities."""
     clips = draw.clips
-    if not probable(clips.values, alone=False):
+    values = bounded(clips.values)
+    if values is None:
         return draw.mean(np.full(len(clips.values), np.nan))
-    cells = losses(clips.values.astype(float), clips.truth)
+    cells = losses(values.astype(float), clips.truth)
     known = np.ones(cells.shape, bool) if clips.known is None else clips.known
     with np.errstate(invalid="ignore"):
         return np.asarray(draw.total(np.where(known, cells, 0.0).sum(1)) / draw.total(known.sum(1)))

@@ -25,6 +25,7 @@ from earmark.errors import ScoresError, counted
 from earmark.evaluation.reviews.answers import Review
 from earmark.metrics.intervals import Interval
 from earmark.metrics.shares import Z
+from earmark.scores.probabilities import bounded
 
 LEAST = 20  # reviews: ten for each of the two numbers that are fitted
 EDGE = 1e-4  # scores nearer to 0 or 1 are taken as this far away: their logits would be endless
@@ -74,8 +75,10 @@ def fit(reviews: Sequence[Review]) -> Curve:
 def fitted(scores: ArrayLike, right: ArrayLike) -> Curve:
     """scores: 0 to 1; right: bool; (n,) each. Raises ScoresError for scores that are none."""
     values, truth = np.asarray(scores, np.float64), np.asarray(right, np.float64)
-    if not ((values >= 0) & (values <= 1)).all():
+    within = bounded(values)
+    if within is None:
         raise ScoresError(f"scores from {values.min():g} to {values.max():g}: a curve is of scores from 0 to 1")
+    values = within
     design = np.stack([np.ones(len(values)), logit(values)], 1)
     # where all have one score, only the share can be told
     weights, covariance = _firth(design, truth) if np.ptp(design[:, 1]) > 1e-6 else (np.zeros(2), np.zeros((2, 2)))

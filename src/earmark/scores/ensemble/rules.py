@@ -27,12 +27,12 @@ from numpy.typing import NDArray
 
 from earmark.errors import ScoresError, counted
 from earmark.errors.kinds import checked
+from earmark.scores.probabilities import ROUNDING, bounded
 from earmark.scores.tags import Task
 
 Name = Literal["arithmetic", "geometric", "rank"]
 Over = Literal["clips", "tags"]
 TINY = 1e-12  # the smallest score whose logarithm is taken
-ROUNDING = 1e-3  # how far scores within 0 … 1 may lie beyond, as other tools round them
 Floats = NDArray[np.float64]
 HUGE = 1e290  # of which some sum to more than a number may be
 
@@ -54,7 +54,7 @@ class Rule:
         """What the mean is taken of, (rows, tags)."""
         values = np.asarray(values, np.float64)
         if self.name == "geometric":
-            if (values < 0).any():
+            if (values < -ROUNDING).any():
                 raise ScoresError(
                     f"a score is {values.min():g}, and the geometric mean is of scores from 0: these seem to be no "
                     "probabilities. Turn them into some, or take the rule rank"
@@ -109,7 +109,7 @@ def check_scales(
         low, high = float(member.min()), float(member.max())
         told = f"{name} reach from {low:.4g} to {high:.4g}"
         if weight > 0:
-            (beyond if low < -ROUNDING or high > 1 + ROUNDING else within).append(told)
+            (beyond if bounded(member) is None else within).append(told)
     if within and beyond:
         raise ScoresError(
             f"the scores of {beyond[0]}, those of {within[0]}: an arithmetic mean of such different scales is little else than the "

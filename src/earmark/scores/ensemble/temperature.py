@@ -17,9 +17,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from earmark.errors import ScoresError
 from earmark.scores.ensemble.rules import TINY
+from earmark.scores.probabilities import bounded
 
 LEAST, MOST = 0.05, 20.0  # temperatures
-SUM = 1e-3  # how far a clip's scores may be from summing to one
 Floats = NDArray[np.float64]
 
 
@@ -100,13 +100,13 @@ def across(
 
 
 def _logarithms(values: NDArray[Any]) -> Floats:
-    values = np.asarray(values, float)
-    if values.min() < 0 or (np.abs(values.sum(1) - 1) > SUM).any():
+    within = bounded(np.asarray(values, float), alone=True)
+    if within is None:
         raise ScoresError(
             "a temperature is for scores of one tag a clip that sum to one in each, and these do not: ranks and scores of many "
             "tags have none"
         )
-    return np.asarray(np.log(np.maximum(values, TINY)))
+    return np.asarray(np.log(np.maximum(within, TINY)))
 
 
 def _total(logarithms: Floats) -> Floats:
