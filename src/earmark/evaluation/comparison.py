@@ -17,6 +17,7 @@ from earmark.data.matching import Matched, check_any, match
 from earmark.data.together import grouped
 from earmark.errors import EarmarkError, agreed, counted
 from earmark.errors.kinds import checked
+from earmark.errors.unused import beside, hears, needs
 from earmark.evaluation import choices, doubts, heldout, wording
 from earmark.evaluation.clips import foreign
 from earmark.evaluation.figures import plain
@@ -103,6 +104,7 @@ class _Scored:
 
 
 @checked
+@hears("systems", SUFFIXES)
 def compare(
     systems: Mapping[str, Source] | Sequence[str | Path],
     data: str | Path | Manifest,
@@ -141,6 +143,8 @@ def compare(
     """
     checked_number("resamples", resamples)  # refused before the work
     checked_number("permutations", permutations)
+    needs("merge_by", merge is None and merge_by != "highest", "merge", "merged tags")
+    beside("leaks", seen and leaks != "refuse", "seen=True", heldout.ANY)
     named = dict(systems) if isinstance(systems, Mapping) else _named(systems)
     if task not in (None, "one", "many"):
         raise EarmarkError(f"task is {task!r}: clips are judged as those of task 'one' or 'many'")

@@ -18,6 +18,7 @@ from earmark.data.matching import unknown_of
 from earmark.data.splits import ClipSet
 from earmark.errors import ScoresError, agreed, counted
 from earmark.errors.kinds import checked
+from earmark.errors.unused import beside, needs
 from earmark.evaluation import choices
 from earmark.evaluation.members import names_of, summary
 from earmark.metrics.clips import Clips, Draw
@@ -30,6 +31,7 @@ from earmark.scores import Scores, Task
 from earmark.scores import ensemble as ensembles
 from earmark.scores.ensemble import Agreement, Crossed, Metric, Name, Over, Rule, Search, rows
 from earmark.scores.ensemble import temperature as warmth
+from earmark.scores.ensemble.search import ROUNDS
 from earmark.scores.plain import few
 
 SHOWN = 12  # tags that are left out
@@ -127,7 +129,7 @@ def combine(
     search: bool = False,
     cross: bool = False,
     temperature: float | Literal["fit"] | None = None,
-    rounds: int = 30,
+    rounds: int = ROUNDS,
     agreement: bool = False,
     scores: bool = True,
     progress: Progress = QUIET,
@@ -144,14 +146,32 @@ def combine(
         >>> from earmark.evaluation.ensembles import combine
         >>> combine(["a/scores.parquet", "b/scores.parquet"], weights=[2, 1]).scores.save("both.parquet")  # doctest: +SKIP
     """
-    if cross and not search and temperature != "fit":
+    chosen = search or temperature == "fit"
+    if cross and not chosen:
         raise ScoresError("cross says how weights are searched or a temperature is fitted: ask for one of them too")
-    if (search or temperature == "fit") and data is None:
+    if chosen and data is None:
         raise ScoresError("a search of weights, or of a temperature, needs the clips' tags: give the data")
     if temperature is not None and (rule == "rank" or not scores):
         raise ScoresError(
             "a temperature is of the scores of all members together, and not of ranks: --rule geometric, and -o"
         )
+    beside("weights", search and weights is not None, "search=True", "it finds them")
+    needs("over", over != "clips" and rule != "rank", "rule='rank'", "what is ranked")
+    needs("rounds", rounds != ROUNDS and not search, "search=True", "a search of weights")
+    needs("dataset", dataset is not None and data is None, "data", "the folder of a data set")
+    of_tags = "a search of weights and what each member adds"
+    needs(
+        "data",
+        data is not None and not (chosen or agreement),
+        "search, agreement or temperature='fit'",
+        "a choice and figures",
+    )
+    needs(
+        "metric",
+        metric is not None and not search and not (agreement and data is not None),
+        "search, or agreement and data",
+        of_tags,
+    )
     members, names = [Scores.load(file) for file in files], names_of([Path(file) for file in files])
     task = task or _task(members, progress)
     how: dict[str, Any] = {"over": over, "task": task, "names": names}

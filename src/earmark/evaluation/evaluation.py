@@ -17,6 +17,7 @@ from earmark.data.splits import ClipSet
 from earmark.data.together import grouped
 from earmark.errors import EarmarkError, agreed, counted
 from earmark.errors.kinds import checked
+from earmark.errors.unused import beside, hears, needs
 from earmark.evaluation import choices, heldout, recording, tracks
 from earmark.evaluation.clips import foreign, measure
 from earmark.evaluation.events import COLLARS
@@ -53,7 +54,7 @@ class Evaluation:
     """Figures, and what they are of.
 
     figures: all of them, with `as_dict` for JSON. scores: a row a clip. clips: that were judged, with the groups of the
-    intervals. detected: the clips with known events over time, where there are some. taggers: one, or those of a run
+    intervals. detected: the clips whose events are known over time, where there are some. taggers: one, or those of a run
     over folds. unread: clips without scores. notes: what was done to the audio of others, "path: what". beside: the
     folder for the report of a tagger in a run folder. seen: whether clips that a tagger knows were allowed.
     """
@@ -81,6 +82,7 @@ class Evaluation:
 
 
 @checked
+@hears("tagger", SUFFIXES)
 def evaluate(
     tagger: Source,
     data: str | Path | Manifest,
@@ -128,7 +130,8 @@ def evaluate(
     A run folder that the tagger lies in remembers the look at these clips (`earmark.evaluation.leakage`), but for `seen`.
 
     Raises ManifestError for leaks and data that do not fit, TaggerError, ScoresError, EarmarkError for clips that the
-    tagger learnt from, or that chose weights of the scores, or where none can be read; AudioError with strict.
+    tagger learnt from, or that chose weights of the scores, or where none can be read, and for options that count for nothing, such as
+    those of hearing for a file of scores; AudioError with strict.
 
         >>> import earmark
         >>> evaluation = earmark.evaluate("esc10", "esc10/", resamples=200)  # doctest: +SKIP
@@ -140,6 +143,10 @@ def evaluate(
     if task not in (None, "one", "many"):
         raise EarmarkError(f"task is {task!r}: clips are judged as those of task 'one' or 'many'")
     Collars.by(hit, 0.2)  # refused before the work
+    needs("merge_by", merge is None and merge_by != "highest", "merge", "merged tags")
+    beside("leaks", seen and leaks != "refuse", "seen=True", heldout.ANY)
+    for name, asked in (("collars", tuple(collars) != tuple(COLLARS)), ("hit", hit != "sed_eval")):
+        beside(name, asked and not events, "events=False", "no events are judged then")
     checked_number("resamples", resamples)
     vocabulary = None if merge is None else Vocabulary.load(merge, merge_by)
     if isinstance(tagger, str | Path) and Path(tagger).suffix in SUFFIXES:

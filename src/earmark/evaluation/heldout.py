@@ -40,6 +40,7 @@ VALIDATED = (
     "figures of validation, a little better than those of clips that chose nothing. The test clips: one tagger at a time, "
     "or an ensemble."
 )
+ANY = "any clips are allowed then, and what ties them to those learnt from is not looked at"  # with seen
 Leaks = Literal["refuse", "report"]
 Source = (
     str | Path | Any

@@ -29,6 +29,7 @@ from earmark.data.manifest import Manifest
 from earmark.data.matching import Matched, check_any, match
 from earmark.errors import EarmarkError, ScoresError, agreed, counted
 from earmark.errors.kinds import checked
+from earmark.errors.unused import hears
 from earmark.evaluation import choices, heldout
 from earmark.evaluation.heldout import Request, Source
 from earmark.evaluation.scoring import Settings
@@ -87,6 +88,7 @@ class Audit:
 
 
 @checked
+@hears("source", SUFFIXES)
 def audit(
     source: Source,
     data: str | Path | Manifest,

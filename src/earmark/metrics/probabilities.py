@@ -1,8 +1,8 @@
 """Metrics of probabilities: log loss and Brier score. Less is better, and the order of scores is not all that counts.
 
-They need scores that are probabilities (`earmark.scores.probabilities`): within 0 … 1 and, for one tag a clip, with a sum of 1 in
-each clip, both but for rounding. Other scores (ranks, logits, a sigmoid's for one tag a clip) have none of them: NaN, for all clips alike, and
-where no metric is named they are left out. Whether they are, the scores alone say, not what is known of the clips.
+They need scores that are probabilities (`earmark.scores.probabilities`): within 0 … 1 and, for one tag a clip, with a sum of 1
+in each clip, both but for rounding. Other scores (ranks, logits, a sigmoid's for one tag a clip) have none of them: NaN, for all
+clips alike, and where no metric is named they are left out. Whether they are, the scores alone say, not what is known of the clips.
 """
 
 from __future__ import annotations

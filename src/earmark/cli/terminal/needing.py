@@ -14,18 +14,12 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from inspect import Parameter, signature
-from pathlib import Path
 from typing import Any, get_type_hints
 
 from earmark.cli.terminal.values import given
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, unused
+from earmark.errors.unused import HEARING
 from earmark.errors.words import lacking
-
-# parameters of verbs that say how clips are heard, which clips a tagger may be judged on, and what is made of that
-HEARING = frozenset({
-    "batch", "collars", "device", "engine", "errors", "events", "hit", "hop", "leaks", "pictures", "precision", "salvage", "strict",
-    "workers",
-})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -109,24 +103,22 @@ def check(verb: Callable[..., Any], values: Mapping[str, Any]) -> None:
     """
     options = dict(given)
     for name, mark in needs(verb).items():
-        if name in options and not set(mark.others) & set(options.values()):
-            raise EarmarkError(
-                f"{options[name]} is for {mark.of}: name that with {' or '.join(mark.others)}, or leave {options[name]} out"
-            )
-    for name, beside in idle(verb).items():
-        if name in options and values.get(name) not in (False, beside.same) and beside.holds(values):
-            raise EarmarkError(
-                f"{options[name]} counts for nothing with {beside.beside}: {beside.because}. Leave one of them out"
-            )
+        if name in options:
+            without = not set(mark.others) & set(options.values())
+            unused.needs(options[name], without, " or ".join(mark.others), mark.of)
+    for name, mark in idle(verb).items():
+        if name in options:
+            asked = values.get(name) not in (False, mark.same) and mark.holds(values)
+            unused.beside(options[name], asked, mark.beside, mark.because)
     heard = [
         name for name in HEARING & set(options) if values.get(name) is not False
     ]  # --no-events asks for what is so
     if heard and (argument := may_be_scores(verb)) is not None:
+        from earmark.scores import SUFFIXES
+
         told = values[argument]
-        files = [str(each) for each in (told if isinstance(told, list) else [told])]
-        if _are_scores(files):
-            only = f"{files[0]} holds scores" if len(files) == 1 else "all of these are files of scores"
-            refuse(heard, f"what taggers hear, and {only}, taken as they are", "give a tagger")
+        if files := unused.files_of_scores(told if isinstance(told, list) else [told], SUFFIXES):
+            refuse(heard, *unused.for_taggers(files))
 
     for name, takes in packages(verb).items():
         if name in options and (package := takes.lacking(values.get(name))) is not None:
@@ -145,19 +137,9 @@ def require(*names: str) -> None:
 
 def refuse(idle: Collection[str], of: str, instead: str) -> None:
     """Raises EarmarkError for those of these parameters whose options were given. of: what they are for; instead: the other way out."""
-    if named := [option for name, option in given.items() if name in idle]:
-        are, them = ("is", named[0]) if len(named) == 1 else ("are", "them")
-        listed = " and ".join(filter(None, [", ".join(named[:-1]), named[-1]]))
-        raise EarmarkError(f"{listed} {are} for {of}: leave {them} out, or {instead}")
+    unused.refuse([option for name, option in given.items() if name in idle], of, instead)
 
 
 def _marks(verb: Callable[..., Any]) -> list[tuple[str, Any]]:
     hints = get_type_hints(verb, include_extras=True)
     return [(name, mark) for name, hint in hints.items() for mark in getattr(hint, "__metadata__", ())]
-
-
-def _are_scores(files: Collection[str]) -> bool:
-    """Also of such as are called by a name, NAME=path."""
-    from earmark.scores import SUFFIXES
-
-    return all(Path(each).suffix in SUFFIXES for each in files)
