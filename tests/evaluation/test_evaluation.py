@@ -71,20 +71,32 @@ def test_known_events_are_judged(make: Make, scenes: Manifest, heard: Heard, cha
     assert earmark.evaluate(make(**changes), scenes, folds=["3"], events=False, resamples=5).figures.events is None
 
 
-def test_events_of_clips_in_which_nothing_is_heard_are_not_judged(make: Make, scenes: Manifest, heard: Heard) -> None:
+@pytest.mark.parametrize("asked", [{}, {"collars": [0.1], "hit": "length"}], ids=["plain", "asked"])
+def test_what_is_found_in_clips_known_to_have_no_event_is_all_false(
+    make: Make, scenes: Manifest, heard: Heard, asked: dict
+) -> None:
+    """How many events of how long is told, whether collars are asked for or not; that their events are not known is not said."""
     columns = {name: scenes.table[name] for name in ("id", "path", "tags")} | {"events": [[]] * 9}
     quiet = build(columns, scenes.root, vocabulary=TAGS)
-    assert earmark.evaluate(make(), quiet, resamples=5, progress=heard).figures.events is None
-    assert heard.said == ["no clip has an event: events are not judged"]
+    rules = {"thresholds": dict.fromkeys(TAGS, 0.01), "medians": dict.fromkeys(TAGS, 0.0), "gap": 0.0, "shortest": 0.0}
+    told = earmark.evaluate(make(0, {"events": {"rules": rules}}), quiet, resamples=5, progress=heard, **asked)
+    assert told.figures.events is None and told.detected is not None and len(told.detected.tracked) == 9
+    hours = sum(clip.duration for clip in told.detected.tracked.values()) / 3600
+    (note,) = [note for note in told.figures.notes if "event" in note.lower()]
+    assert note.startswith(f"No clip has an event, as is known of 9 clips of {hours:.3g} h: F1 and PSDS of events")
+    # with 0.01 both tags are told of all of each clip, as one event
+    assert "18 events with swept thresholds and 18 events with swept thresholds and median filters." in note
+    assert heard.said == [f"n{note[1:].rstrip('.')}"]
+    assert report.save(told, scenes.root / "report").events is None
 
 
-@pytest.mark.parametrize("asked", [{"collars": [0.1]}, {"hit": "length"}, {}, {"hit": "length", "events": False}])
+@pytest.mark.parametrize("asked", [{"collars": [0.1]}, {"hit": "length"}, {}, {"events": False}])
 def test_how_events_are_judged_is_told_to_count_for_nothing_where_none_are_known(
     make: Make, single: Manifest, asked: dict
 ) -> None:
     notes = earmark.evaluate(make(), single, folds=["2"], resamples=5, **asked).figures.notes
     idle = "No clip has known events: none are judged, and collars and hit count for nothing."
-    assert (idle in notes) is (len(asked) == 1)
+    assert (idle in notes) is bool({"collars", "hit"} & set(asked))
 
 
 def test_stored_rules_make_three_rows(make: Make, scenes: Manifest) -> None:

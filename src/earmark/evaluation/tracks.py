@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,9 @@ import pyarrow as pa
 
 from earmark.data import matching
 from earmark.data.manifest import Manifest
-from earmark.evaluation.events import COLLARS, EventFigures, Example, TrackedClip, measure
+from earmark.errors import counted
+from earmark.evaluation import wording
+from earmark.evaluation.events import COLLARS, EventFigures, Example, TrackedClip, measure, predicted, ways
 from earmark.evaluation.heldout import HeldOut
 from earmark.evaluation.scoring import Settings, TimedScores, score_over_time
 from earmark.evaluation.vocabulary import Vocabulary
@@ -28,11 +30,12 @@ NOT_THESE = "were chosen in other windows than these, and are left out"
 
 @dataclass(frozen=True)
 class Detected:
-    """clips: that were judged. tracked: by id. rates: Hz, of their taggers. notes: what was done to the audio. told: of the rules by which
-    they were judged, in sentences for the report.
+    """figures: None where it is known of all clips that they have no event. clips: that were judged. tracked: by id. rates: Hz, of their
+    taggers. notes: what was done to the audio. told: of the rules by which they were judged, and of what is found where there is nothing
+    to find, in sentences for the report.
     """
 
-    figures: EventFigures
+    figures: EventFigures | None
     clips: Manifest
     tracked: dict[str, TrackedClip]
     rates: dict[str, int]
@@ -51,7 +54,7 @@ def detect(
     settings: Settings | None = None,
     progress: Progress = QUIET,
 ) -> Detected | None:
-    """Of the clips with known events, with the groups of `judged`; None where there are none. collars: seconds.
+    """Of the clips with known events, with the groups of `judged`; None where the events of none are known. collars: seconds.
     vocabulary: in which they are judged, default that of the taggers. hit: as in `earmark.evaluation.events`.
 
     Tags that are never told have no events, neither found nor known.
@@ -92,8 +95,9 @@ def detect(
     if reserved:
         notes.append(f"events of {', '.join(sorted(reserved))}, which are never told, are not judged")
     if not any(reference.values()):
-        progress.say("no clip has an event: events are not judged")
-        return None
+        told += _all_false(tracked_clips)
+        progress.say(f"{told[-1][0].lower()}{told[-1][1:].rstrip('.')}")
+        return Detected(None, clips, tracked_clips, rates, tuple(notes), tuple(dict.fromkeys(told)))
     groups = {
         id_: group
         for id_, group in zip(judged.ids.tolist(), judged.groups.tolist(), strict=True)
@@ -110,6 +114,21 @@ def tracked(timed: TimedScores, clips: Manifest, rules: EventRules | None) -> di
     return {
         id_: TrackedClip(track(clip.scores), clip.duration, starts[id_], rules) for id_, clip in timed.clips.items()
     }
+
+
+def _all_false(clips: Mapping[str, TrackedClip]) -> list[str]:
+    """Of clips that have no event: how many are found with each row of rules, all of them false, in a sentence."""
+    tags = next(iter(clips.values())).track.tags
+    hours = sum(clip.duration for clip in clips.values()) / 3600
+    found = {
+        name: sum(len(predicted(clip, rules[id_], tags)) for id_, clip in clips.items())
+        for name, rules in ways(clips, tags).items()
+    }
+    each = [f"{counted(count, 'event')} with {name}" for name, count in found.items()]
+    return [
+        f"No clip has an event, as is known of {counted(len(clips), 'clip')} of {hours:.3g} h: F1 and PSDS of events, which collars and "
+        f"hit are for, have no value. All that is found there is false: {wording.row(each)}."
+    ]
 
 
 def with_events(clips: Manifest) -> Manifest:

@@ -243,13 +243,15 @@ def _with_events(clips: Manifest, task: str, progress: Progress) -> Manifest | N
             )
         return known
     if task == "many":
+        none = "an event, as is known of all" if len(known) == len(clips) else "known events"
         progress.say(
-            "no clip has known events: only thresholds of tags are chosen, and no rules for events, of which --collar, "
+            f"no clip has {none}: only thresholds of tags are chosen, and no rules for events, of which --collar, "
             "--gap, --low, --shortest and --tried are"
         )
         return None
+    unknown = len(clips) - len(known)
     raise ScoresError(
-        f"the events of {len(clips) - len(known):,} of {counted(len(clips), 'clip')} are not known, and none has one. The "
+        f"the events of {unknown:,} of {counted(len(clips), 'clip')} are not known, and none has one. The "
         "tagger gives one tag a clip, the surest, which needs no thresholds: so there is nothing to choose"
     )
 

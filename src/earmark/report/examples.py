@@ -23,7 +23,7 @@ def draw_examples(detected: Detected, folder: Path, stem: str, progress: Progres
     paths = dict(zip(detected.clips.ids.tolist(), detected.clips.paths(), strict=True))
     reference = matching.events_of(detected.clips)
     with_pictures = []
-    for example in examples(detected.figures.clips_f1):
+    for example in examples(detected.figures.clips_f1 if detected.figures else {}):
         clip = example.id
         tracked = detected.tracked[clip]
         if tracked.duration > LONGEST:
