@@ -11,6 +11,7 @@ import typer
 from tests.program import earmark
 
 from earmark import cli
+from earmark.cli.terminal import written
 from earmark.cli.terminal.naming import STDIN, Streams, check
 from earmark.cli.terminal.written import marks
 from earmark.errors import EarmarkError
@@ -54,24 +55,25 @@ def test_standard_input_is_refused_where_no_stream_is_heard():
             isinstance(mark, Streams) for mark in get_args(get_type_hints(function, include_extras=True)[parameter])
         ):
             heard.add((name, parameter))
-            check(function, {parameter: [STDIN]}, {})
+            written._look(function, {parameter: [STDIN]})
             continue
-        with pytest.raises(
-            EarmarkError, match=r"standard input is heard by earmark tag and earmark events alone.*\./- is"
-        ):
-            check(function, {parameter: (STDIN,)}, {})
+        for value in (STDIN, [Path("a.wav"), STDIN]):
+            with pytest.raises(
+                EarmarkError, match="standard input is heard by earmark tag and earmark events alone. Save it"
+            ):
+                written._look(function, {parameter: value})
     assert heard == {("tag", "paths"), ("events", "paths")}
 
 
 @pytest.mark.parametrize(
     "words",
     ["tag a.wav --out http://x.org/o.csv", "tag a.wav --job http://x.org/j", "tag https://x.org/a.wav", "embed a.wav -o S3://b/e.parquet",
-     "evaluate esc10 --data http://x.org/d", "embed - -o e.parquet", "index - -o m.csv", "alarms -"],
+     "evaluate esc10 --data http://x.org/d", "embed - -o e.parquet", "index - -o m.csv", "alarms esc10 -"],
 )  # fmt: skip
 def test_they_are_refused_before_any_work(words, tmp_path):
     (tmp_path / "a.wav").write_bytes(b"")
     told = earmark(*words.split(), cwd=tmp_path)
     assert told.returncode == 2 and not told.stdout and "Traceback" not in told.stderr
-    assert ("standard input is heard" if words.split()[1] == "-" else "://") in told.stderr
+    assert ("standard input is heard" if " - " in f"{words} " else "://") in told.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]
     assert not Path("http:").exists()

@@ -8,7 +8,7 @@ recording.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -130,7 +130,8 @@ class Scores(Rows):
                     f"{bounds.COLUMNS:,}: save as .parquet"
                 )
             columns = {tag: pa.array(self.values[:, i]) for i, tag in enumerate(self.tags)}
-            table, write = pa.table({**rows, **columns}), arrow.write_csv
+            table = pa.table({**rows, **columns})
+            write: Callable[[Any, Path], None] = arrow.write_csv
         elif path.suffix == ".parquet":
             flat = pa.array(np.ascontiguousarray(self.values, np.float32).ravel())
             rows["scores"] = (

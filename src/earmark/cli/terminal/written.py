@@ -17,6 +17,7 @@ import typer
 
 from earmark.cli.terminal import needing
 from earmark.cli.terminal.formulas import Formulas
+from earmark.cli.terminal.naming import STDIN, check_streams
 from earmark.cli.terminal.ours import audited, drawn, has
 from earmark.errors import EarmarkError
 from earmark.files import free_name
@@ -131,6 +132,10 @@ def _look(verb: Callable[..., Any], values: dict[str, Any]) -> None:
     found = marks(verb)
     for name, value in values.items():
         if name not in found:
+            paths = [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, Path)]
+            if STDIN in paths:
+                hint = get_type_hints(verb, include_extras=True)[name]
+                check_streams(option_of(verb, name), getattr(hint, "__metadata__", ()), paths)
             for each in _paths(value):
                 places.reads(option_of(verb, name), each)
     for name, mark in found.items():
