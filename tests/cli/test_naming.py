@@ -68,7 +68,7 @@ def test_standard_input_is_refused_where_no_stream_is_heard():
 @pytest.mark.parametrize(
     "words",
     ["tag a.wav --out http://x.org/o.csv", "tag a.wav --job http://x.org/j", "tag https://x.org/a.wav", "embed a.wav -o S3://b/e.parquet",
-     "evaluate esc10 --data http://x.org/d", "embed - -o e.parquet", "index - -o m.csv", "alarms esc10 -"],
+     "evaluate esc10 --data http://x.org/d", "embed - -o e.parquet", "index folder - -o m.csv", "alarms esc10 -"],
 )  # fmt: skip
 def test_they_are_refused_before_any_work(words, tmp_path):
     (tmp_path / "a.wav").write_bytes(b"")
