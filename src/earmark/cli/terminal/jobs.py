@@ -126,10 +126,8 @@ def unfit(recording: Path, error: UnfitName) -> AudioError:
 def done(
     into: Results, found: Sequence[Path], retry: bool, hear: Callable[[Sequence[Path]], list[str]]
 ) -> tuple[list[str], list[tuple[str, str]]]:
-    """Hear what is left to do and finish: what is to be said of the audio, and (path, reason) of what could not be read.
-
-    hear: takes in results of recordings; what is to be said of them. What turns out to be damaged as a job's results are joined is
-    heard again, once.
+    """What is to be said of the audio, and (path, reason) of what could not be read. hear: takes in results of recordings; what is to be
+    said of them. What turns out to be damaged as a job's results are joined is heard again, once.
     """
     from earmark.cli.terminal.console import say
 
