@@ -120,10 +120,13 @@ def test_silent_clips_are_told_before_anything_is_learnt(tmp_path, kind, packed)
     said = []
     training.train(plan(), data, tmp_path / "run", say=said.append)
     told = [line for line in said if "silent" in line]
-    out = ": check them, and take them out unless they stand for silence"
+    several, one = (
+        f": check {it}, and take {it} out unless {does} for silence"
+        for it, does in (("them", "they stand"), ("it", "it stands"))
+    )
     assert told == [
-        f"2 training clips are silent and teach nothing, such as 'cat-1-0.wav'{out}",
-        f"1 validation clip is silent and judges nothing, such as 'owl-2-0.wav'{out}",
+        f"2 training clips are silent and teach nothing, such as 'cat-1-0.wav'{several}",
+        f"1 validation clip is silent and judges nothing, such as 'owl-2-0.wav'{one}",
     ]
     assert said.index(told[-1]) < next(at for at, other in enumerate(said) if other.startswith("precision"))
     for path in [] if packed else data.paths()[: 4 * len(TAGS)]:

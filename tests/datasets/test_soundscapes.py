@@ -94,7 +94,7 @@ def test_recordings_are_cut_and_keep_their_folds(plant):
 
 def test_what_has_tags_alone_cannot_be_cut(plant):
     root = plant({"weak.tsv": "filename\tevent_labels\na.wav\tdog\n", "audio/a.wav": "", "durations.tsv": DURATION})
-    with pytest.raises(ManifestError, match="cut: of 1 of 1 recordings it is not known when what is heard"):
+    with pytest.raises(ManifestError, match="cut: of 1 of 1 recording it is not known when what is heard"):
         index("soundscapes", root, cut=0.5)
 
 

@@ -179,7 +179,7 @@ def test_the_protocol_in_sentences() -> None:
         "On the validation clips it reached loss 0.357, mAP 0.967 and accuracy 0.900.",
         "These test clips were looked at 3 times in this run folder, this time included, at 2 different taggers in all. "
         "Whoever looks often and changes something in between has chosen on the test clips.",
-        "1 clip was left out, because they could not be read.",
+        "1 clip was left out, because it could not be read.",
         "seed: [1, 2].",
     ]
     assert provenance.sentences({}) == [provenance.NOT_GIVEN]
