@@ -13,7 +13,8 @@ from __future__ import annotations
 import importlib
 import os
 
-TYPE_CHECKING = False  # as that of typing, whose import takes longer than all else here: the program can be stopped the sooner
+# as that of typing, whose import takes longer than all else here: the program can be stopped the sooner
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
