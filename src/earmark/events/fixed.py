@@ -21,8 +21,8 @@ class Fixed(dict[str, float]):
             "rules.changed(threshold=0.9), or of single tags with dataclasses.replace(rules, thresholds={**rules.thresholds, 'dog': 0.9})"
         )
 
-    __setitem__ = __delitem__ = __ior__ = _refuse  # type: ignore[assignment]
-    clear = pop = popitem = setdefault = update = _refuse  # type: ignore[assignment]
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
 
     def __reduce__(self) -> tuple[type[Fixed], tuple[dict[str, float]]]:
         """For copies and pickles, which would set one item after the other."""
