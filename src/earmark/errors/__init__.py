@@ -54,12 +54,12 @@ def _escape(found: re.Match[str]) -> str:
 def counted(count: int, one: str, many: str | None = None) -> str:
     """The count with its noun, as told of one thing or of several. many: where it is more than `one` with an s, such as with a verb.
 
-    >>> counted(1, "recording"), counted(2431, "recording"), counted(0, "batch")
-    ('1 recording', '2,431 recordings', '0 batches')
+    >>> counted(1, "recording"), counted(2431, "recording"), counted(0, "batch"), counted(3, "epoch")
+    ('1 recording', '2,431 recordings', '0 batches', '3 epochs')
     >>> counted(1, "row is", "rows are"), counted(2, "row is", "rows are")
     ('1 row is', '2 rows are')
     """
-    several = one + ("es" if one.endswith(("s", "x", "ch", "sh")) else "s")
+    several = one + ("es" if one.endswith(("s", "x", "tch", "sh")) else "s")
     return f"{count:,} {agreed(count, one, several if many is None else many)}"
 
 
