@@ -18,6 +18,7 @@ from earmark.models import loading
 from earmark.models.ensemble import Ensemble
 from earmark.models.file import read_head
 from earmark.scores import Scores
+from earmark.scores.ensemble.search import search_across
 from earmark.scores.ensemble.temperature import LEAST, MOST, across, at_edge, fit, tempered
 
 
@@ -73,7 +74,7 @@ def test_limits():
         fit(right / 2, np.eye(3, dtype=bool))
     with pytest.raises(ScoresError, match="several or none"):
         fit(right, np.ones((3, 3), bool))
-    with pytest.raises(ScoresError, match="needs two folds at least"):
+    with pytest.raises(ScoresError, match="1 fold for .* need a fold for each clip, two folds at least"):
         across(right, np.eye(3, dtype=bool), ["1"] * 3)
 
 
@@ -222,3 +223,17 @@ def test_from_taggers_files(tmp_path):
     assert read_head(tmp_path / "e.safetensors")["temperature"] == 0.7
     done = earmark(*asked, "--temperature", "fit", cwd=tmp_path)
     assert done.returncode == 2 and "need the clips' tags" in done.stderr
+
+
+@pytest.mark.parametrize("lacking", [1, 2])
+def test_clips_without_a_fold_are_no_fold(lacking):
+    """Neither of what weights, nor of what temperatures are chosen on; how many there are is told."""
+    values = np.full((6, 2), 0.5, np.float32)
+    truth = np.eye(2, dtype=bool)[[0, 1, 0, 1, 0, 1]]
+    folds = ["1", "1", "2", "2", "3", "3"][: 6 - lacking] + [""] * lacking
+    one = Scores(values, np.arange(6).astype(str), np.zeros(6), np.ones(6), ("a", "b"))
+    said = rf"^{lacking} of 6 clips ha(s|ve) no fold, and (weights|temperatures) that are chosen on other folds need one for each clip"
+    with pytest.raises(ScoresError, match=said):
+        across(values, truth, folds)
+    with pytest.raises(ScoresError, match=said):
+        search_across([one, one], truth, folds, lambda values, truth: 0.0)

@@ -12,9 +12,9 @@ from dataclasses import replace
 from typing import Any, Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from earmark.errors import ScoresError, counted
+from earmark.errors import ScoresError, agreed, counted
 from earmark.scores import Scores
 
 Only = Literal["same", "common"]
@@ -22,6 +22,26 @@ Key = tuple[str, int, int]
 
 TOLERANCE = 0.001  # seconds
 NEAR = [(0, 0)] + [(s, e) for s in (-1, 0, 1) for e in (-1, 0, 1) if (s, e) != (0, 0)]  # steps of the tolerance
+
+
+def folds_of(folds: ArrayLike, rows: int, what: str) -> NDArray[np.str_]:
+    """(rows,): the fold of each row, of which there are two at least. what: is chosen on the other folds, in words.
+
+    Raises ScoresError, also for rows without a fold: together they are none, and what all other folds chose may be of their own kind.
+    """
+    names = np.asarray(folds, str)
+    count = len(np.unique(names))
+    if names.shape != (rows,) or count < 2:
+        raise ScoresError(
+            f"{counted(count, 'fold')} for {counted(rows, 'clip')}: {what} chosen on other folds need a fold for each clip, "
+            "two folds at least"
+        )
+    if without := int((names == "").sum()):
+        raise ScoresError(
+            f"{without:,} of {counted(rows, 'clip')} {agreed(without, 'has', 'have')} no fold, and {what} chosen on other folds need "
+            f"one for each clip. Deal all anew with `earmark index … --folds 5`, or leave {agreed(without, 'it', 'them')} out of the scores"
+        )
+    return names
 
 
 def align(members: Sequence[Scores], only: Only = "same", names: Sequence[str] | None = None) -> list[Scores]:

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from earmark.errors import ScoresError, counted
+from earmark.errors import ScoresError
 from earmark.errors.kinds import checked
 from earmark.scores import Scores, Task
-from earmark.scores.ensemble.rows import align, labels_of
+from earmark.scores.ensemble.rows import align, folds_of, labels_of
 from earmark.scores.ensemble.rules import Name, Over, Rule, check_scales, mean, shares
 
 Metric = Callable[[NDArray[Any], NDArray[np.bool_]], float]
@@ -147,12 +147,7 @@ def search_across(
     """
     full_rule = Rule(rule, over, task)
     same = align(members, names=names)
-    true, fold_names = checked_truth(truth, same[0], task), np.asarray(folds, str)
-    if fold_names.shape != (len(same[0]),) or len(np.unique(fold_names)) < 2:
-        raise ScoresError(
-            f"{counted(len(np.unique(fold_names)), 'fold')} for {counted(len(same[0]), 'clip')}: weights that are chosen on "
-            "other folds need a fold for each clip, two at least"
-        )
+    true, fold_names = checked_truth(truth, same[0], task), folds_of(folds, len(same[0]), "weights that are")
     check_scales(full_rule, [member.values for member in same], labels_of(same, names))
     values = np.zeros(same[0].values.shape, np.float32)
     counts: dict[str, tuple[int, ...]] = {}

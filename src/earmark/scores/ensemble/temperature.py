@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from earmark.errors import ScoresError
+from earmark.scores.ensemble.rows import folds_of
 from earmark.scores.ensemble.rules import TINY
 from earmark.scores.probabilities import bounded
 
@@ -84,11 +85,7 @@ def across(
     has had a part in. Where each fold has weights of its own, the scores of the other folds were made with weights that it
     helped to choose, and a temperature of those scores would be its own, in part.
     """
-    names, right = np.asarray(folds, str), np.asarray(truth, bool)
-    if len(np.unique(names)) < 2:
-        raise ScoresError(
-            "a temperature that is chosen on other folds needs two folds at least, and these clips have one"
-        )
+    names, right = folds_of(folds, len(values), "temperatures that are"), np.asarray(truth, bool)
     result = np.zeros(values.shape, np.float32)
     chosen = {}
     for fold in np.unique(names).tolist():
