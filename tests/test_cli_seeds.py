@@ -67,6 +67,12 @@ def test_more_seeds_are_added_and_what_has_ended_stays(place, tmp_path):
     before = (place / "run" / "seed-2" / "tagger.safetensors").read_bytes()
     refused = earmark(*COMMAND, "--seeds", "2,10,3", cwd=place)
     assert refused.returncode == 2 and "seed-2: holds a run already: --resume goes on with it" in refused.stderr
+    other = earmark(*COMMAND, "--seeds", "3,4", cwd=place)
+    assert other.returncode == 2 and "holds runs of the seeds 2, 10 already: --resume adds to them" in other.stderr
+    assert not (place / "run" / "seed-3").exists()
+    done = earmark(*COMMAND, "--seeds", "3", "--resume", cwd=place)  # one is enough beside others
+    assert done.returncode == 0, done.stderr
+    assert list(table(done.stdout)) == ["2", "10", "3", "mean", "deviation", "lowest", "highest"]
     done = earmark(*COMMAND, "--seeds", "2,10,3", "--resume", cwd=place)
     assert done.returncode == 0, done.stderr
     assert list(table(done.stdout)) == ["2", "10", "3", "mean", "deviation", "lowest", "highest"]

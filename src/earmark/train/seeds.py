@@ -51,16 +51,17 @@ class Validated:
         return {"epoch": self.epoch, "validation": dict(self.figures)}
 
 
-def parse(text: str) -> list[int]:
-    """The seeds of "1,2,3". Raises EarmarkError."""
+def parse(text: str, added: bool = False) -> list[int]:
+    """The seeds of "1,2,3". added: to runs of others that are there, so that one is enough. Raises EarmarkError."""
     try:
         seeds = [int(part) for part in text.split(",")]
     except ValueError:
         seeds = []
-    if len(set(seeds)) < 2 or len(set(seeds)) < len(seeds) or min(seeds) < 0 or max(seeds) >= 2**63:
+    least = 1 if added else 2
+    if len(set(seeds)) < least or len(set(seeds)) < len(seeds) or min(seeds) < 0 or max(seeds) >= 2**63:
         raise EarmarkError(
-            f"--seeds {text}: give two whole numbers from 0 at least, none twice, with commas between them, such as 1,2,3. One "
-            "seed alone is --set seed=1"
+            f"--seeds {text}: give {'one whole number' if added else 'two whole numbers'} from 0 at least, none twice, with commas between "
+            "them, such as 1,2,3. One seed alone is --set seed=1; one more, beside runs of others, takes --resume"
         )
     return seeds
 
@@ -105,6 +106,11 @@ def check(out: Path, plans: Mapping[int, Recipe], turns: Turns | None, begun: Be
             check_alike(run, plan.model_copy(update={"seed": seed}))
         if turns is None:
             places.check_begun(run, begun)
+    if not resume and (there := others(out, plans)):
+        raise EarmarkError(
+            f"{out}: holds runs of {'seed' if len(there) == 1 else 'the seeds'} {', '.join(map(str, there))} already: --resume adds to "
+            "them, another --out starts anew"
+        )
 
 
 def others(out: Path, named: Collection[int]) -> list[int]:

@@ -143,11 +143,11 @@ def train_seeds(
 ) -> None:
     """Train once for each seed, in out/seed-<N>, over folds if wanted; mean and spread at the end, and in seeds.json."""
     from earmark.cli.terminal.console import print_table, say
-    from earmark.train import beforehand, processes, seeds
+    from earmark.train import beforehand, places, processes, seeds
     from earmark.train.began import Began
     from earmark.train.folds import Turns
 
-    plans = seeds.seeded(plan, seeds.parse(text), say)
+    plans = seeds.seeded(plan, seeds.parse(text, told["resume"] and places.kind(out) == places.SEEDS), say)
     turns = None if folds is None else Turns.of(plan, clips, folds, say)
     if processes.rank() == 0:  # the others may come here when the first has begun
         seeds.check(out, plans, turns, Began(clips.vocabulary, told["salvage"]), told["resume"])
