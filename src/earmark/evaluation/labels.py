@@ -34,6 +34,7 @@ from earmark.evaluation import choices, heldout
 from earmark.evaluation.heldout import Request, Source
 from earmark.evaluation.scoring import Settings
 from earmark.metrics.clips import cells_of, known_of
+from earmark.models import loading
 from earmark.progress import QUIET, Progress
 from earmark.scores import SUFFIXES, Scores, Task
 from earmark.scores.probabilities import bounded
@@ -164,6 +165,8 @@ def _from_file(
 
 def _check_out_of_fold(source: Source) -> None:
     if len(heldout.members(source)) < 2:
+        if isinstance(source, str | Path) and not Path(source).is_dir():
+            loading.find(source)  # tells of one that is not there that it is not
         raise EarmarkError(
             f"{source}: an audit needs scores of taggers that did not learn from the clips they score: give the folder of "
             "a run with --fold all, or a file of out-of-fold scores"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from csv import reader
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from earmark.errors import ScoresError, counted
 from earmark.errors.kinds import check_call, checked
 from earmark.files import bounds, check_text, whole
+from earmark.files.tables import named_twice, separated, separator_of
 from earmark.scores import arrays
 from earmark.scores.plain import Rows, few, number, span
 from earmark.scores.tags import Task
@@ -152,7 +154,8 @@ class Scores(Rows):
     @staticmethod
     @checked
     def load(path: str | Path) -> Scores:
-        """Read what `save` wrote, or any CSV with the columns id, optionally start and end, and one a tag."""
+        """Read what `save` wrote, or any CSV with the columns id, optionally start and end, and one a tag, between commas, semicolons or
+        tabs."""
         path = Path(path)
         if not path.is_file():
             raise ScoresError(f"{path}: no such file")
@@ -175,8 +178,20 @@ def _load_csv(path: Path) -> Scores:
     from earmark.files import arrow
 
     check_text(path, ScoresError)
-    bounds.check_columns(path, bounds.first_line(path).count(",") + 1)
-    table = arrow.read_csv(path, convert=csv.ConvertOptions(column_types={"id": "string"}))
+    _, told = separated(bounds.first_line(path))
+    above = 0 if told is None else 1  # lines above the header
+    header = bounds.first_line(path, above)
+    separator = told or separator_of(header)
+    names = next(reader([header], delimiter=separator), [])
+    bounds.check_columns(path, len(names))
+    if (twice := named_twice(names, names)) is not None:
+        raise ScoresError(f"{path}: {twice}")
+    table = arrow.read_csv(
+        path,
+        csv.ReadOptions(skip_rows=above),
+        csv.ParseOptions(delimiter=separator),
+        csv.ConvertOptions(column_types={"id": "string"}),
+    )
     if "id" not in table.column_names:
         raise ScoresError(f"{path}: has no column 'id'; it has {', '.join(table.column_names[:8])}")
     _check_cells(path, table)
@@ -184,7 +199,7 @@ def _load_csv(path: Path) -> Scores:
     rows = table.num_rows
     tags = tuple(name for name in table.column_names if name not in ("id", "start", "end"))
     values = (
-        np.stack([table[tag].to_numpy().astype(np.float32) for tag in tags], 1)
+        np.stack([arrays.singles(f"scores of {tag!r}", table[tag].to_numpy().astype(float), 1) for tag in tags], 1)
         if tags
         else np.zeros((rows, 0), np.float32)
     )
