@@ -102,10 +102,10 @@ def check(verb: Callable[..., Any], values: Mapping[str, Any]) -> None:
     values: of its parameters.
     """
     options = dict(given)
-    for name, mark in needs(verb).items():
+    for name, other in needs(verb).items():
         if name in options:
-            without = not set(mark.others) & set(options.values())
-            unused.needs(options[name], without, " or ".join(mark.others), mark.of)
+            without = not set(other.others) & set(options.values())
+            unused.needs(options[name], without, " or ".join(other.others), other.of)
     for name, mark in idle(verb).items():
         if name in options:
             asked = values.get(name) not in (False, mark.same) and mark.holds(values)
