@@ -35,7 +35,9 @@ def hears(argument: str, suffixes: Sequence[str]) -> Callable[[Callable[P, R]], 
         def called(*args: P.args, **values: P.kwargs) -> R:
             told = signature.bind(*args, **values).arguments
             source: Any = told.get(argument)
-            several: Iterable[Any] = source.values() if isinstance(source, Mapping) else source if _listed(source) else [source]
+            several: Iterable[Any] = (
+                source.values() if isinstance(source, Mapping) else source if _listed(source) else [source]
+            )
             if files := files_of_scores(several, suffixes):
                 idle = [name for name in told if name in HEARING and changed(signature, name, told[name])]
                 refuse(idle, *for_taggers(files))
