@@ -200,7 +200,7 @@ def test_errors_say_what_is_wrong() -> None:
         m.compare(values[:1], truth, groups, "one")
     with pytest.raises(ScoresError, match=r"shape \(2, 2\) and truth \(3, 2\)"):
         m.compare([values[0], values[1][:2]], truth, groups, "one")
-    with pytest.raises(ScoresError, match="1 thresholds for 2 systems"):
+    with pytest.raises(ScoresError, match="1 threshold for 2 systems"):
         m.compare(values, truth, groups, "many", thresholds=[0.5])
     with pytest.raises(ScoresError, match=r"groups have the shape \(2,\); 3 clips need \(3,\)"):
         m.compare(values, truth, groups[:2], "one")
