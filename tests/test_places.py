@@ -162,7 +162,7 @@ def test_what_lies_beside_began_with_the_same(way, otherwise, told, more, place,
     assert tree(place) == before
     if more:
         with pytest.raises(AssertionError, match="was trained"):
-            earmark(*asked, "--out", "out", *more)
+            earmark(*asked, "--out", "out", "--resume", *more)
 
 
 def test_teachers_are_looked_at_for_all_folds_before_the_first_is_trained(place, clips, tagger):

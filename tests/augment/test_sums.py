@@ -139,7 +139,7 @@ def test_sums_refuse(kind):
         kind(alpha=0.0)
     plan = Sum(np.array([0, 1]), np.array([0.5, 0.5], np.float32), np.array([1, 0], np.float32))
     one, longer = np.zeros(3, np.float32), np.zeros(4, np.float32)
-    with pytest.raises(ValueError, match="a sum of 2 clips was given 1 waves and 2 targets"):
+    with pytest.raises(ValueError, match="a sum of 2 clips was given 1 wave and 2 targets"):
         kind().apply(plan, [one], [LABELS[0], LABELS[1]])
     with pytest.raises(ValueError, match="waves of 3 to 4 samples cannot be summed: crop them first"):
         kind().apply(plan, [one, longer], [LABELS[0], LABELS[1]])

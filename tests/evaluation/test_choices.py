@@ -180,10 +180,8 @@ def test_a_fold_chooses_nothing_of_its_own(tmp_path: Path, rule: Any, over: Any,
 
     def told(tags: np.ndarray) -> tuple[Any, Any, Any]:
         clips = build({"id": names, "path": names, "fold": folds, "tags": [[TAGS[k]] for k in tags]}, tmp_path)
-        how = {"temperature": "fit"} if warm else {}
-        made = combine(
-            files, rule=rule, over=over, task="one", data=clips, search=searched, cross=True, rounds=6, **how
-        )
+        how = ({"temperature": "fit"} if warm else {}) | ({"rounds": 6} if searched else {})
+        made = combine(files, rule=rule, over=over, task="one", data=clips, search=searched, cross=True, **how)
         return (
             made.cross.counts if made.cross else {},
             made.scores.facts["ensemble"].get("temperature by fold", {}),

@@ -160,7 +160,7 @@ MANY = [name for name in METRICS.names() if "many" in METRICS[name].facts["tasks
 @pytest.mark.parametrize("name", MANY)
 def test_an_ensemble_counts_what_is_known_alone(tmp_path, name, heard):
     files, values, truth, known, manifest = two(tmp_path)
-    asked = {"data": manifest, "metric": name, "task": "many", "rounds": 4}
+    asked = {"data": manifest, "metric": name, "task": "many"}
     told = combine(files, agreement=True, scores=False, progress=heard, **asked)
     judged = np.ma.masked_array(truth, ~known)
 
@@ -170,7 +170,7 @@ def test_an_ensemble_counts_what_is_known_alone(tmp_path, name, heard):
     mean = np.mean(values, axis=0)
     assert [part.alone for part in told.agreement.parts] == pytest.approx([alone(each) for each in values], abs=1e-6)
     assert told.agreement.value == pytest.approx(alone(mean.astype(np.float32)), abs=1e-6)
-    searched = combine(files, search=True, cross=True, **asked)
+    searched = combine(files, search=True, cross=True, rounds=4, **asked)
     assert searched.search.path[0].value == pytest.approx(alone(values[searched.search.path[0].member]), abs=1e-6)
     assert searched.cross.value == pytest.approx(alone(searched.scores.values), abs=1e-6)
     # what the clips are told to have counts where it is known alone

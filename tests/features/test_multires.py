@@ -67,7 +67,7 @@ def test_one_map_of_all_bands(seconds):
     [
         ({"windows": []}, "windows is empty"),
         ({"windows": [0.1, 0.0]}, "a window of 0 samples"),
-        ({"mean": [1.0]}, "mean has 1 constants for 3 windows: give one for all or one for each"),
+        ({"mean": [1.0]}, "mean has 1 constant for 3 windows: give one for all or one for each"),
         ({"bands": 0}, "bands is 0"),
         ({"join": "frames"}, "join is 'frames': take one of channels, bands"),
     ],

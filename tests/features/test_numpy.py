@@ -157,7 +157,7 @@ def test_lengths_and_places_are_those_of_torch(name):
         got = feature(wave)
         assert got.shape[-1] == feature.frames(feature.shortest) == module.frames(module.shortest) > 0
         np.testing.assert_allclose(got, maps_of(module, wave), rtol=0, atol=bound(feature))
-        with pytest.raises(ValueError, match="samples are fewer than one frame"):
+        with pytest.raises(ValueError, match="samples? (is|are) fewer than one frame"):
             feature(wave[:, : feature.shortest - 1])
         places = np.array([0.0, 0.5, 7.0])
         np.testing.assert_array_equal(feature.middles(places, SAMPLES), module.middles(places, SAMPLES))

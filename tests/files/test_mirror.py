@@ -15,12 +15,13 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tests.program import earmark
 
 from earmark.cli.terminal.jobs import Job
-from earmark.files import mirror, progressed, putting, stores
+from earmark.files import intact, mirror, progressed, putting, stores
 from earmark.files.stores import Stored, place
 
 WORDS = ("--tagger", "digits", "--format", "csv", "--batch", "1")
@@ -349,7 +350,7 @@ def test_how_far_a_job_in_a_store_is_with_what_is_asked_for_now(bucket, tmp_path
 
     def work(asked: list[Path], count: int) -> progressed.Progress:
         stores.LISTED.clear()
-        with Job(mirror.mirrored(uri), told, None) as job:
+        with Job(mirror.mirrored(uri), told, SimpleNamespace(looks=intact.TEXT)) as job:
             for path in job.todo(asked, False)[:count]:
                 job.journal.done(path, path.name, ".txt", [f"{path}: is silent"])
         stores.LISTED.clear()
@@ -364,5 +365,5 @@ def test_how_far_a_job_in_a_store_is_with_what_is_asked_for_now(bucket, tmp_path
         told_of = work(asked, count)
         assert (told_of.listed, told_of.done, told_of.left, told_of.others) == expected
         on_another_machine(monkeypatch, tmp_path)
-    with Job(mirror.mirrored(uri), told, None) as job:
+    with Job(mirror.mirrored(uri), told, SimpleNamespace(looks=intact.TEXT)) as job:
         assert job.notes([*first, *now], []) == [f"{path}: is silent" for path in (*first, *now[:2])]

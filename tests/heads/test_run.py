@@ -445,7 +445,7 @@ def test_clips_of_one_group_have_no_thresholds(base, clips, tmp_path):
     soundfile.write(tmp_path / "disk/a.wav", 0.1 * np.random.default_rng(0).normal(size=20 * RATE), RATE)
     asked = run.Asked(background=background.Asked([tmp_path / "disk"], 0.2, 10))
     few = clips.select(np.arange(1))
-    with pytest.raises(EarmarkError, match="clips of one group cannot be held out.*--copies 0"):
+    with pytest.raises(EarmarkError, match="clips? of one group cannot be held out.*--copies 0"):
         trained(base, few, tmp_path / "run", asked)
 
 

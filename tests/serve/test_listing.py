@@ -167,5 +167,5 @@ def test_a_recording_behind_a_link_is_taken_or_told(folder, target, told):
     (folder / "link.wav").symlink_to(target)
     made = Listing(folder).now()
     assert ("link.wav" in made.names.values()) is not told
-    line = "passed over: 1 recording behind links that lead out of the folder or nowhere, such as link.wav: put the recordings themselves"
+    line = "passed over: 1 recording behind links that lead out of the folder or nowhere, such as link.wav: put the recording itself"
     assert made.passed_over == (f"{line} there" if told else None)

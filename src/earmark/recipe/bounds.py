@@ -94,7 +94,7 @@ def maps(length: float, channels: int, bands: int, frames: int) -> list[str]:
     """What is too much in the map that a feature makes of a window of `length` seconds.
 
     >>> maps(600.0, 1, 128, 600_000)
-    ['windows.length: 1 × 128 bands × 600000 frames are 76,800,000 values a window, more than 33,554,432: make it shorter']
+    ['windows.length: 1 × 128 bands × 600,000 frames are 76,800,000 values a window, more than 33,554,432: make it shorter']
     """
     if (values := channels * bands * frames) <= MAP:
         return []
