@@ -69,9 +69,10 @@ def place(clips, tagger, tmp_path, monkeypatch):
     manifests.write(clips, tmp_path / "clips.parquet")
     (tmp_path / "plan.yaml").write_text(yaml.safe_dump(PLAN))
     shutil.copy(tagger, tmp_path / "t.safetensors")
+    # first, as what imports it later would keep it under another name
+    monkeypatch.setattr("earmark.train.heads.unfreezing.learn_head", trained)
     for home in ("earmark.train.run", "earmark.train.heads.run", "earmark.train.heads.unfreezing.runs"):
         monkeypatch.setattr(f"{home}.train", trained)
-    monkeypatch.setattr("earmark.train.heads.unfreezing.learn_head", trained)
     return tmp_path
 
 
