@@ -10,6 +10,7 @@ from itertools import cycle
 import pytest
 import yaml
 from tests.program import earmark
+from tests.small import tagger
 from tests.test_cli_folds import RECIPE
 
 import earmark as library
@@ -21,6 +22,7 @@ from earmark.models.facts import Facts
 from earmark.models.file import read_head
 from earmark.recipe import parse
 
+torch = pytest.importorskip("torch")
 training = pytest.importorskip("earmark.train")
 from earmark.train import precision  # noqa: E402 (after the skip)
 from earmark.train.phase import PhaseModule  # noqa: E402
@@ -187,3 +189,20 @@ def test_a_comparison_tells_where_precisions_differ(place, clips):
     done = earmark("train", "plan.yaml", "--data", "clips.parquet", "--out", "out", "--resume", "--seeds", "1,2")
     assert done.returncode == 0, done.stderr
     assert "out: its taggers were trained in different precisions (bf16; float32)" in done.stderr
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), 1e6, None])
+def test_bf16_is_taken_where_it_is_faster_and_answers_as_float32_does(wrong, monkeypatch):
+    """As kernels of some processors do not: what a convolution makes is spoilt where it computes in bf16."""
+    made = tagger("cnn6", 1.024, 1.024)
+    waves, targets = torch.randn(4, 8192), torch.eye(3)[[0, 1, 2, 0]]
+    monkeypatch.setattr(precision, "_time_step", lambda tagger, waves, targets, bf16: 0.5 if bf16 else 1.0)
+    if wrong is not None:
+
+        def spoilt(layer, given, out):
+            return out * wrong if out.dtype == torch.bfloat16 else out
+
+        next(layer for layer in made.net.modules() if isinstance(layer, torch.nn.Conv2d)).register_forward_hook(spoilt)
+    name, why = precision.choose(made, waves, targets, "auto")
+    assert name == ("bf16-mixed" if wrong is None else "32-true")
+    assert ("this processor errs in it: the loss of a batch is" in why) is (wrong is not None)

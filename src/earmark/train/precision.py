@@ -31,6 +31,7 @@ FILE = "precision.json"  # by phase, of runs beside each other
 TOLD = "run.json"
 ON_CPU = "train.precision: fp16 is for GPUs. Take bf16 or auto on the CPU"
 GAIN = 1.1  # how much faster bf16 must be to be taken
+FAR = 0.1  # of the loss, or of 1 where that is less: bf16 keeps it to a hundredth, and a kernel that errs does not
 
 
 def check(recipe: Recipe, device: str, beside: Path) -> None:
@@ -50,7 +51,8 @@ def check(recipe: Recipe, device: str, beside: Path) -> None:
 
 
 def choose(tagger: taggers.Tagger, waves: Tensor, targets: Tensor, asked: str, device: str = "cpu") -> tuple[str, str]:
-    """(name in run folders, why). `auto` times steps of a copy of the net both ways on the CPU; on a GPU it is bf16.
+    """(name in run folders, why). `auto` times steps of a copy of the net both ways on the CPU, and takes bf16 where it is faster and its
+    loss is that of float32; on a GPU it is bf16.
 
     Raises EarmarkError for fp16 on the CPU, where there is nothing to keep its gradients from vanishing.
     """
@@ -64,7 +66,15 @@ def choose(tagger: taggers.Tagger, waves: Tensor, targets: Tensor, asked: str, d
         seconds = {bf16: _time_step(copy.deepcopy(tagger), waves, targets, bf16) for bf16 in (False, True)}
     ratio = seconds[False] / seconds[True]
     why = f"a training step takes {seconds[False]:.2f} s in float32, {seconds[True]:.2f} s in bf16 autocast ({ratio:.1f} times)"
-    return ("bf16-mixed" if ratio > GAIN else "32-true"), why
+    if ratio <= GAIN:
+        return "32-true", why
+    exact, short = (_loss_heard(copy.deepcopy(tagger), waves, targets, bf16) for bf16 in (False, True))
+    if not abs(short - exact) <= FAR * max(abs(exact), 1):  # also of what is no number
+        return (
+            "32-true",
+            f"{why}, but this processor errs in it: the loss of a batch is {short:.4g}, in float32 {exact:.4g}",
+        )
+    return "bf16-mixed", why
 
 
 def settled(beside: Path, phase: str) -> tuple[str, str] | None:
@@ -126,3 +136,14 @@ def _time_step(tagger: taggers.Tagger, waves: Tensor, targets: Tensor, bf16: boo
         loss(prediction, targets, tagger.task).backward()  # type: ignore[no-untyped-call]
         best = min(best, time.perf_counter() - started)
     return best
+
+
+def _loss_heard(tagger: taggers.Tagger, waves: Tensor, targets: Tensor, bf16: bool) -> float:
+    """In evaluation, where nothing is left to chance; the second time, as kernels that err do not always."""
+    tagger.eval()
+    value = math.nan
+    for _ in range(2):
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            prediction = tagger(waves)
+        value = float(loss(prediction, targets, tagger.task))
+    return value
