@@ -110,8 +110,11 @@ def test_a_long_array_is_cut_as_its_file_is(tagger, tmp_path, ask):
 def test_a_list_has_an_answer_each_in_order(tagger, path, wave):
     silent = np.zeros(RATE, np.float32)
     first, second, third = tagger.tag([wave, silent, path], sample_rate=RATE)
-    assert first == third == tagger.tag(path) and second == [] and second.about.silent
-    assert tagger.tag([]) == [] and tagger.tag((path,)) == [first]
+    assert second == [] and second.about.silent and tagger.tag([]) == []
+    (alone,) = tagger.tag((path,))
+    for found in (third, alone, tagger.tag(path)):  # windows by other numbers at once: alike but for the last bit
+        assert [tag.label for tag in found] == [tag.label for tag in first]
+        assert [tag.score for tag in found] == pytest.approx([tag.score for tag in first], abs=1e-6)
     assert [found.about.path for found in tagger.events([path, wave], sample_rate=RATE)] == [str(path), "array 1"]
 
 
