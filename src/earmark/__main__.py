@@ -14,9 +14,8 @@ STOPPED = 130  # as `earmark.cli.terminal.failures`
 
 def main() -> None:
     """The entry point."""
-    if (
-        signal.getsignal(signal.SIGINT) is not signal.default_int_handler
-    ):  # who started it wants it to go on, as nohup does
+    # another handler: who started it wants it to go on, as nohup does
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         from earmark.cli import main as begin
 
         return begin()
@@ -29,9 +28,8 @@ def main() -> None:
     except KeyboardInterrupt:  # between the two
         _leave()
     finally:
-        signal.signal(
-            signal.SIGINT, signal.SIG_DFL
-        )  # all is said: what is left is to leave, of which no trace is wanted
+        # all is said: what is left is to leave, of which no trace is wanted
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _leave(number: int = signal.SIGINT, frame: FrameType | None = None) -> None:

@@ -156,22 +156,15 @@ def combine(
             "a temperature is of the scores of all members together, and not of ranks: --rule geometric, and -o"
         )
     beside("weights", search and weights is not None, "search=True", "it finds them")
-    needs("over", over != "clips" and rule != "rank", "rule='rank'", "what is ranked")
-    needs("rounds", rounds != ROUNDS and not search, "search=True", "a search of weights")
-    needs("dataset", dataset is not None and data is None, "data", "the folder of a data set")
-    of_tags = "a search of weights and what each member adds"
-    needs(
-        "data",
-        data is not None and not (chosen or agreement),
-        "search, agreement or temperature='fit'",
-        "a choice and figures",
-    )
-    needs(
-        "metric",
-        metric is not None and not search and not (agreement and data is not None),
-        "search, or agreement and data",
-        of_tags,
-    )
+    figured = search or (agreement and data is not None)
+    for option, idle, other, of in (
+        ("over", over != "clips" and rule != "rank", "rule='rank'", "what is ranked"),
+        ("rounds", rounds != ROUNDS and not search, "search=True", "a search of weights"),
+        ("dataset", dataset is not None and data is None, "data", "the folder of a data set"),
+        ("data", data is not None and not (chosen or agreement), "search, agreement or temperature='fit'", "a choice and figures"),
+        ("metric", metric is not None and not figured, "search, or agreement and data", "a search of weights and what each member adds"),
+    ):  # fmt: skip
+        needs(option, idle, other, of)
     members, names = [Scores.load(file) for file in files], names_of([Path(file) for file in files])
     task = task or _task(members, progress)
     how: dict[str, Any] = {"over": over, "task": task, "names": names}

@@ -88,13 +88,7 @@ def _left_out(reviews: Sequence[Review]) -> int | None:
     if not reviews:
         return 0
     first = reviews[0]
-    for review in reviews:
-        if review.picked.of_all != first.picked.of_all:
-            raise ScoresError(
-                f"line {first.line} tells that there {agreed(first.picked.of_all, 'was', 'were')} "
-                f"{counted(first.picked.of_all, 'event')} in all (of_all), line {review.line} that there "
-                f"{agreed(review.picked.of_all, 'was', 'were')} {review.picked.of_all:,}: this is not one choice. {JOINED}"
-            )
+    _check_told_alike(reviews, "of_all", "in all")
     of_tags = {each.picked.event.tag: each.picked.of_tag for each in reviews if each.picked.chosen != BELOW}
     if not first.picked.of_all:
         return None if of_tags else 0  # of candidates alone nothing is asked
@@ -114,16 +108,21 @@ def _check_apart(tables: Sequence[Sequence[Review]]) -> None:
         seen |= {key_of(review.picked): review.line for review in reviews}
 
 
+def _check_told_alike(reviews: Sequence[Review], column: str, which: str) -> None:
+    """Raises ScoresError for rows that tell of different numbers of events. which: events these are, in words."""
+    first, told = reviews[0], getattr(reviews[0].picked, column)
+    for review in reviews:
+        if (count := getattr(review.picked, column)) != told:
+            raise ScoresError(
+                f"line {first.line} tells that there {agreed(told, 'was', 'were')} {counted(told, 'event')} {which} ({column}), line "
+                f"{review.line} that there {agreed(count, 'was', 'were')} {count:,}: this is not one choice. {JOINED}"
+            )
+
+
 def _check_one_choice(tag: str, reviews: Sequence[Review]) -> None:
     """Raises ScoresError where the rows of a tag cannot be of one choice: rows that were joined would count as one choice's."""
     first = reviews[0]
-    for review in reviews:
-        if review.picked.of_tag != first.picked.of_tag:
-            raise ScoresError(
-                f"line {first.line} tells that there {agreed(first.picked.of_tag, 'was', 'were')} "
-                f"{counted(first.picked.of_tag, 'event')} of {tag!r} (of_tag), line {review.line} that "
-                f"there {agreed(review.picked.of_tag, 'was', 'were')} {review.picked.of_tag:,}: this is not one choice. {JOINED}"
-            )
+    _check_told_alike(reviews, "of_tag", f"of {tag!r}")
     events, answered = first.picked.of_tag, sum(review.answer is not None for review in reviews)
     if not events:
         return
