@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -118,8 +120,13 @@ def test_it_scores_as_their_layers_written_plainly(adopt, tmp_path):
     scores, embedding = plainly(told, maps)
     assert scores.std() > 0.01  # it does say something
     np.testing.assert_allclose(got.levels[:, 0].sigmoid().numpy(), scores, rtol=0, atol=1e-5)
-    # sums in another order differ by a share of their largest terms, which for a small sum is more of itself
-    np.testing.assert_allclose(got.embedding.numpy(), embedding, rtol=0, atol=2e-4 * np.abs(embedding).max())
+    # of a lesser machine each layer's last bits are others (tests/rounding.py), which is more of a small sum than of its terms
+    bounds = (
+        {"rtol": 0, "atol": 2e-4 * np.abs(embedding).max()}
+        if os.environ.get("LESSER")
+        else {"rtol": 1e-4, "atol": 1e-5}
+    )
+    np.testing.assert_allclose(got.embedding.numpy(), embedding, **bounds)
     tagger.save(tmp_path / "t.safetensors")
     again = earmark.load(tmp_path / "t.safetensors", engine="torch")
     assert again.facts.adopted.layout == "a state dict of EfficientAT"
