@@ -16,6 +16,7 @@ from earmark import audio
 from earmark.errors.refusals import Mistakes
 from earmark.inference.allocator import keep_freed_memory
 from earmark.models import making
+from earmark.models.autocast import Autocast
 from earmark.models.layers.blocks import count
 from earmark.models.prediction import Prediction, loss
 from earmark.recipe.checks import FILLED_IN
@@ -110,7 +111,7 @@ def test_every_parameter_gets_a_gradient(name, module):
 def test_trains_in_half_precision(name, module):
     """As GPUs and newer processors do it: the loss of float32, but for bfloat16's eight bits, and gradients that are numbers."""
     batch, targets = inputs(name, module.eval(), 4, 50), torch.eye(5)[torch.tensor([0, 1, 2, 3])]
-    with torch.autocast("cpu", torch.bfloat16):
+    with Autocast("cpu", torch.bfloat16):
         half = loss(module(*batch), targets, "one")
     half.backward()
     assert all(torch.isfinite(p.grad).all() for p in module.parameters() if p.grad is not None)

@@ -3,7 +3,8 @@
 Autocast gives each layer the numbers that it bears: convolutions and dense layers the short ones, norms and softmaxes float32.
 On a GPU both save half the memory and use the units that are made for them; on a processor bf16 alone, and only where it has
 instructions for it, since it is slower than float32 without. That the answers are those of float32, but for rounding, is
-looked at on the first windows (`earmark.models.trust`).
+looked at on the first windows (`earmark.models.trust`); what PyTorch is known to answer wrongly is not asked
+(`earmark.models.autocast`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from torch import nn
 
 from earmark.engines import processor
 from earmark.errors import TaggerError
+from earmark.models.autocast import Autocast
 
 NUMBERS = {"float32": torch.float32, "bf16": torch.bfloat16, "float16": torch.float16}
 
@@ -45,7 +47,7 @@ def computing(device: torch.device, precision: str) -> AbstractContextManager[An
     """While a net is run."""
     if precision == "float32" or not torch.amp.is_autocast_available(device.type):
         return nullcontext()  # the latter: shapes alone, without a device
-    return torch.autocast(device.type, NUMBERS[precision], cache_enabled=False)
+    return Autocast(device.type, NUMBERS[precision])
 
 
 def place(device: torch.device) -> str:

@@ -22,6 +22,7 @@ from earmark.errors import EarmarkError, RecipeError
 from earmark.files import write_text
 from earmark.inference import waiting
 from earmark.models import tagger as taggers
+from earmark.models.autocast import Autocast
 from earmark.models.computedfacts import WORDS, Computed
 from earmark.models.prediction import loss
 from earmark.recipe import Recipe
@@ -131,7 +132,7 @@ def _time_step(tagger: taggers.Tagger, waves: Tensor, targets: Tensor, bf16: boo
     best = math.inf
     for _ in range(3):  # the first is warming up
         started = time.perf_counter()
-        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        with Autocast("cpu", torch.bfloat16 if bf16 else None):
             prediction = tagger(waves)
         loss(prediction, targets, tagger.task).backward()  # type: ignore[no-untyped-call]
         best = min(best, time.perf_counter() - started)
@@ -143,7 +144,7 @@ def _loss_heard(tagger: taggers.Tagger, waves: Tensor, targets: Tensor, bf16: bo
     tagger.eval()
     value = math.nan
     for _ in range(2):
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        with torch.no_grad(), Autocast("cpu", torch.bfloat16 if bf16 else None):
             prediction = tagger(waves)
         value = float(loss(prediction, targets, tagger.task))
     return value

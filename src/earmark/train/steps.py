@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from earmark.inference import waiting
+from earmark.models.autocast import Autocast
 from earmark.train import processes
 
 KINDS = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}  # under names of `earmark.train.precision`
@@ -49,9 +50,9 @@ class Steps:
             own = None if self.device.type == "cpu" else [self.device]
             self.together = DistributedDataParallel(module, device_ids=own)
 
-    def autocast(self) -> torch.autocast:
-        """What losses and scores are computed in: without a cache, so that a weight's gradients are summed in float32."""
-        return torch.autocast(self.device.type, self.kind, enabled=self.kind is not None, cache_enabled=False)
+    def autocast(self) -> Autocast:
+        """What losses and scores are computed in."""
+        return Autocast(self.device.type, self.kind)
 
     def take(self, batch: tuple[Tensor, Tensor, int], index: int, rate: float, *, count: int) -> bool:
         """Learn from a batch; whether its gradients, and those kept of the batches before it, made a step.

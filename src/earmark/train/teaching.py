@@ -23,6 +23,7 @@ from earmark.errors import EarmarkError, RecipeError, TaggerError, counted
 from earmark.evaluation.vocabulary import Vocabulary
 from earmark.models import loading
 from earmark.models.anytagger import AnyTagger
+from earmark.models.autocast import full_precision
 from earmark.models.facts import Base
 from earmark.models.prediction import Prediction, loss
 from earmark.recipe import Recipe
@@ -146,8 +147,7 @@ class Teaching:
     def targets(self, waves: Tensor) -> Tensor:
         """Waves (batch, samples) as the student hears them → the teachers' probabilities (batch, tags), softened."""
         heard = [np.asarray(wave, np.float32) for wave in waves.detach().float().cpu().numpy()]
-        device = waves.device.type
-        with torch.no_grad(), torch.autocast(device, enabled=False):
+        with torch.no_grad(), full_precision(waves.device):
             told = [
                 self.teachers.answers(tagger, heard, self.sample_rate)[:, place]
                 for tagger, place in zip(self.teachers.taggers, self.places, strict=True)

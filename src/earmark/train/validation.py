@@ -22,7 +22,7 @@ def clip_scores(
     tagger: Tagger,
     waves: WaveSource,
     batch: int,
-    precision: AbstractContextManager[None],
+    precision: AbstractContextManager[object],
     truth: NDArray[np.bool_] | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], float | None]:
     """The readable clips' rows, in order, and their probabilities (clips, tags), their windows combined as in tagging.

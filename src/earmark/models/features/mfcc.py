@@ -7,9 +7,9 @@ from torch import Tensor
 
 from earmark.engines.features import mfcc
 from earmark.engines.features.mfcc import cosines
+from earmark.models.autocast import full_precision
 from earmark.models.features.logmel import LogMel
 from earmark.models.features.planned import Planned, feature
-from earmark.models.fullprecision import full_precision
 
 __all__ = ["Mfcc", "cosines"]
 

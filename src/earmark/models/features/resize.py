@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from earmark.engines.features.framing import Floats
 from earmark.engines.features.resize import Size
-from earmark.models.fullprecision import full_precision
+from earmark.models.autocast import full_precision
 
 
 class Resize(nn.Module):

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from earmark.engines.features.framing import Edges, Floats, Frame, Framing, Window, check_fft
 from earmark.engines.features.levels import TINY, Log, check_level
-from earmark.models.fullprecision import full_precision
+from earmark.models.autocast import full_precision
 from earmark.windows.overlap import framed
 
 __all__ = ["LARGEST_BLOCK", "Floats", "Spectrum", "amplitude", "check_fft", "check_level", "level"]

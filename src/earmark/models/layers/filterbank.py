@@ -20,7 +20,7 @@ from earmark.engines.features.levels import check_floor
 from earmark.engines.features.mel import LARGEST, MelScale, hz_to_mel, mel_to_hz
 from earmark.errors import agreed, counted
 from earmark.errors.refusals import refuse
-from earmark.models.fullprecision import full_precision
+from earmark.models.autocast import full_precision
 
 
 def gabor_filters(

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from earmark.errors import counted
 from earmark.errors.refusals import refuse
-from earmark.models.fullprecision import full_precision
+from earmark.models.autocast import full_precision
 from earmark.models.layers.blocks import (
     NORM_EPSILON,
     check_counts,
