@@ -15,7 +15,7 @@ pairs                            [better, worse] as the paper has it; these comp
 statements                       of a claim that says several things: each with its pairs, all of `pairs` once; each gets
                                  a verdict of its own
 limit                            why it cannot be told with these recordings, whatever the size of the trainings
-remarks                          sentences on what differs from the paper
+remarks, small_remarks           sentences on what differs from the paper, and what is so of small trainings alone
 """
 
 from __future__ import annotations
@@ -92,6 +92,7 @@ class Claim(BaseModel):
     statements: dict[str, list[tuple[str, str]]] = Field(default_factory=dict)
     limit: str | None = None
     remarks: list[str] = Field(default_factory=list)
+    small_remarks: list[str] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _fits(self) -> Claim:
@@ -103,6 +104,8 @@ class Claim(BaseModel):
             raise ValueError(
                 f"systems.{small[0]}: small is of a paper's claim: one of our own is about recipes as they are"
             )
+        if self.own() and self.small_remarks:
+            raise ValueError("small_remarks: are of a paper's claim: one of our own is about recipes as they are")
         if self.metric == EVENT_F1 and self.also:
             raise ValueError(f"also: is of metrics of scores, and {EVENT_F1} is of events")
         for pair in self.pairs:

@@ -72,7 +72,7 @@ def result(
         "groups": groups,
         "runs": runs_of(claim, planned),
         "resampled": f"{DRAWN[claim.draw]} ({groups} of them); {TRAININGS}.",
-        "remarks": claim.remarks,
+        "remarks": [*claim.remarks, *(claim.small_remarks if size == "small" else [])],
         "cost": cost(planned),
         "versions": versions(),
     }

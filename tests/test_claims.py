@@ -63,10 +63,11 @@ CLAIM = {
         "both": {"of": ["trained", "hardly trained"], "rule": "geometric"},
     },
     "pairs": [["trained", "hardly trained"], ["both", "hardly trained"]],
+    "remarks": ["Tones stand for sounds."], "small_remarks": ["Two epochs are few."],
 }  # fmt: skip
 
 
-OWN = {"paper": "own", "where": "", "there": ""}  # of our own
+OWN = {"paper": "own", "where": "", "there": "", "small_remarks": []}  # of our own
 
 
 def write(folder: Path, name: str = "tones", **changes) -> Path:
@@ -128,6 +129,10 @@ def test_narrow_nets_are_equally_wide():
         ({"paper": "own"}, "where and there are what a paper says: a claim of our own has neither"),
         ({"there": ""}, "where and there are what a paper says: a claim of our own has neither, any other both"),
         (OWN, "systems.trained: small is of a paper's claim: one of our own is about recipes as they are"),
+        (
+            OWN | {"systems": {}, "small_remarks": ["Brief."]},
+            "small_remarks: are of a paper's claim: one of our own is",
+        ),
         ({"metric": "event_f1", "also": ["map"]}, "also: is of metrics of scores, and event_f1 is of events"),
         (
             {"systems": CLAIM["systems"] | {"all": {"committee": "mean over epochs"}}},
@@ -304,6 +309,7 @@ def test_a_claim_from_clips_to_a_verdict(clips, place, result):
     spent = [json.loads(file.read_text()) for file in (place / "out" / "trainings").glob("*/done.json")]
     assert result["cost"]["processor seconds"] == round(sum(each["processor seconds"] for each in spent)) > 0
     assert result["cost"]["precision"] == "float32"
+    assert result["remarks"] == ["Tones stand for sounds.", "Two epochs are few."]
     assert " of the processor, computed in float32." in (place / "results" / "tones.md").read_text(encoding="utf-8")
     systems = {system["name"]: system for system in result["systems"]}
     assert systems["trained"]["settings"] == ["train.epochs=2"]
@@ -728,3 +734,7 @@ def test_results_are_of_these_claims_and_follow_the_rule(file):
     assert [told[key] for key in ("statement", "there", "metric")] == [claim.statement, claim.there, claim.metric]
     assert file.with_suffix(".md").read_text(encoding="utf-8") == writing.markdown(told)
     assert set(claim.trained()) <= {system["name"] for system in [*told["systems"], *told["sources"]]}
+    # what is said of small trainings stands beside no others
+    small = {" ".join(remark.split()) for remark in claim.small_remarks}
+    told_too = small & {" ".join(remark.split()) for remark in told["remarks"]}
+    assert told_too == (small if told["size"] == "small" else set())
