@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
+import select
 import subprocess
 import sys
 import threading
@@ -15,7 +17,7 @@ import pytest
 from typer.testing import CliRunner
 
 from earmark import cli, train
-from earmark.cli.terminal import console
+from earmark.cli.terminal import console, failures
 from earmark.cli.terminal.training import train_one as _one
 from earmark.data.manifest import build, write
 from earmark.errors import EarmarkError
@@ -106,6 +108,58 @@ def test_no_file_takes_the_place_of_a_pipe(tmp_path):
         file.write("all of it")
     reader.join(10)
     assert heard == ["all of it"] and path.is_fifo()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
+def test_a_pipe_that_breaks_names_itself(tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with pytest.raises(BrokenPipeError) as told, console.output(path) as file:  # noqa: PT012, as the reader leaves in between
+        file.write("half of it")
+        file.flush()
+        os.close(reader)
+        file.write("the rest")
+        file.flush()
+    assert told.value.filename == str(path) and failures.ended(told.value) == failures.DONE
+
+
+@pytest.mark.skipif(not hasattr(select, "poll"), reason="nobody tells here whether a pipe is read")
+@pytest.mark.parametrize("read", [True, False])
+def test_a_broken_pipe_is_the_readers_only_where_nobody_reads(monkeypatch, read):
+    """Another pipe that breaks, such as one to a process, is no reason to end as if all were done."""
+    told = []
+    monkeypatch.setattr(failures, "say", told.append)
+    reader, writer = os.pipe()
+    with (
+        os.fdopen(reader),
+        os.fdopen(writer, "w") as out,
+        open(os.devnull, "w") as gone,
+        monkeypatch.context() as alone,
+    ):
+        if not read:
+            os.dup2(gone.fileno(), reader)  # which closes it
+        alone.setattr(sys, "stdout", out)
+        alone.setattr(sys, "stderr", gone)
+        status = failures.ended(BrokenPipeError(errno.EPIPE, "Broken pipe"))
+    assert status == (failures.REFUSED if read else failures.DONE)
+    assert len(told) == read and all(line.startswith("earmark: Broken pipe. ") for line in told)
+
+
+def test_what_breaks_while_a_command_is_stopped_was_stopped(monkeypatch):
+    told = []
+    monkeypatch.setattr(failures, "say", told.append)
+    with pytest.raises(BrokenPipeError) as error, contextlib.ExitStack() as left:
+        left.callback(os.write, _gone(), b"in order")
+        raise KeyboardInterrupt
+    assert failures.ended(error.value) == failures.STOPPED and told == ["earmark: stopped"]
+
+
+def _gone() -> int:
+    """A pipe to what was stopped too."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    return writer
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,11 @@ def whole(path: str | Path, *, sync: bool = True) -> Iterator[Path]:
             yield part
         return
     if is_open(path):
-        yield path
+        try:
+            yield path
+        except BrokenPipeError as error:
+            error.filename = error.filename or str(path)  # whose reader has seen enough
+            raise
         return
     part = _beside(path)
     try:

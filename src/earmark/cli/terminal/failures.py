@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import io
 import os
+import select
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,10 +31,11 @@ DONE, UNREADABLE, REFUSED, STOPPED = 0, 1, 2, 130
 
 def ended(error: BaseException) -> int | None:
     """Say what ended a command; its exit status, or None for a mistake in the program."""
-    if isinstance(error, BrokenPipeError):
+    if isinstance(error, BrokenPipeError) and (error.filename is not None or unread(sys.stdout, sys.stderr)):
         quiet(sys.stdout, sys.stderr)
         return DONE
-    if isinstance(error, KeyboardInterrupt):
+    # a pipe to what Ctrl-C ended too may break while the command puts things in order
+    if isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt):
         say("earmark: stopped")
         return STOPPED
     told = message(error)
@@ -81,6 +83,17 @@ def guard_streams() -> None:
         sys.stdout.reconfigure(errors="surrogateescape")
         if sys.stdout.isatty():
             sys.stdout = Terminal(sys.stdout)
+
+
+def unread(*streams: object) -> bool:
+    """Whether one of these is a pipe that nobody reads any more; so is what cannot be asked."""
+    try:
+        asked = select.poll()
+        for stream in streams:
+            asked.register(stream.fileno(), select.POLLOUT)  # type: ignore[attr-defined]
+        return any(told & (select.POLLERR | select.POLLHUP) for _, told in asked.poll(0))
+    except (OSError, ValueError, AttributeError):  # a stream that is no file; a system without it
+        return True
 
 
 def quiet(*streams: object) -> None:
