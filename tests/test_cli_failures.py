@@ -149,17 +149,19 @@ def test_a_broken_pipe_is_the_readers_only_where_nobody_reads(monkeypatch, read)
 def test_what_breaks_while_a_command_is_stopped_was_stopped(monkeypatch):
     told = []
     monkeypatch.setattr(failures, "say", told.append)
-    with pytest.raises(BrokenPipeError) as error, contextlib.ExitStack() as left:
-        left.callback(os.write, _gone(), b"in order")
-        raise KeyboardInterrupt
+    with pytest.raises(BrokenPipeError) as error:
+        _stopped()
     assert failures.ended(error.value) == failures.STOPPED and told == ["earmark: stopped"]
 
 
-def _gone() -> int:
-    """A pipe to what was stopped too."""
+def _stopped() -> None:
+    """With a pipe to what was stopped too."""
     reader, writer = os.pipe()
     os.close(reader)
-    return writer
+    with contextlib.ExitStack() as left:
+        left.callback(os.close, writer)
+        left.callback(os.write, writer, b"in order")
+        raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize(
