@@ -28,6 +28,7 @@ HELD = {
     "a kernel as wide as its input": ((4, 64, 5, 16), (16, 64, 3, 16), {}),
     "a kernel beyond its input": ((3, 96, 5, 1), (32, 96, 3, 5), {"padding": (0, 2)}),
     "far apart": ((2, 32, 9, 40), (4, 32, 3, 3), {"dilation": 2}),
+    "single channels and a kernel as wide as many": ((2, 4, 18, 65), (4, 1, 3, 16), {"groups": 4}),
     "steps beyond the kernel": ((1, 64, 2, 15), (16, 64, 1, 7), {"stride": (3, 8), "padding": (0, 3)}),
 }
 
