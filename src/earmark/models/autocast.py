@@ -2,8 +2,8 @@
 
 PyTorch 2.13 computes some convolutions in bf16 wrongly on processors: it answers nonsense where a strided output is one step
 wide, or where few channels meet wide kernels (both with AMX), the gradients of strided kernels are now and then what was left in
-memory (without AMX too), and some of single channels never end. `benchmarks/convolutions.py` counts them. So on a processor only convolutions of a shape of
-which none has been found wrong are computed in bf16; the others stay in float32.
+memory (without AMX too), and some of single channels never end. `benchmarks/convolutions.py` counts them. So on a processor only
+convolutions of a shape of which none has been found wrong are computed in bf16; the others stay in float32.
 """
 
 from __future__ import annotations
