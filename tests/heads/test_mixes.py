@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -43,11 +44,17 @@ class Stops:
         self.said.append(sentence)
 
 
-@pytest.fixture
-def place(tmp_path, monkeypatch):
-    """Twelve clips of three tones, two recordings, a net by chance; files of eight mixes each."""
+@pytest.fixture(autouse=True)
+def _small(monkeypatch):
+    """Files of eight mixes each."""
     monkeypatch.setattr(mixes, "MANY", 8)
     monkeypatch.setattr(within, "BATCH", 8)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Twelve clips of three tones, two recordings, a net by chance."""
+    tmp_path = tmp_path_factory.mktemp("made")
     chance = np.random.default_rng(0)
     names, tags = [], []
     for number in range(4):
@@ -62,6 +69,25 @@ def place(tmp_path, monkeypatch):
         soundfile.write(tmp_path / "recordings" / f"{name}.wav", 0.02 * chance.normal(size=20 * RATE), RATE)
     small.tagger("resnet_b_att", 0.5, 0.25).save(tmp_path / "base.safetensors")
     return tmp_path
+
+
+@pytest.fixture
+def place(made, tmp_path):
+    """The same, to be changed: with the times of its files, by which they are known again."""
+    return shutil.copytree(made, tmp_path / "place")
+
+
+@pytest.fixture(scope="module")
+def half(made, tmp_path_factory):
+    """The same, and in `kept` what is left of a run that was stopped after 20 of 48 mixes, of which 16 were kept."""
+    place = shutil.copytree(made, tmp_path_factory.mktemp("half") / "place")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mixes, "MANY", 8)
+        patch.setattr(within, "BATCH", 8)
+        with pytest.raises(KeyboardInterrupt):
+            trained(place, progress=Stops(20), mixed=place / "kept")
+    assert len(list((place / "kept").iterdir())) == 2
+    return place
 
 
 @pytest.fixture
@@ -130,10 +156,8 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("what", CHANGES)
-def test_what_is_made_of_something_else_is_mixed_again(place, mixed, what):
-    with pytest.raises(KeyboardInterrupt):
-        trained(place, progress=Stops(20), mixed=place / "kept")
-    mixed.clear()
+def test_what_is_made_of_something_else_is_mixed_again(half, tmp_path, mixed, what):
+    place = shutil.copytree(half, tmp_path / "place")
     change, count = CHANGES[what]
     told = change(place)
     trained(place, "other", mixed=place / "kept", **(told if isinstance(told, dict) else {}))
