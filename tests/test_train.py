@@ -63,9 +63,17 @@ def rows(folder: Path):
         return list(csv.DictReader(file))
 
 
-def test_learns_and_is_what_it_says(clips, tmp_path):
+@pytest.fixture(scope="module")
+def learnt(clips, tmp_path_factory) -> tuple[Path, list[str]]:
+    """What a run came to, in its folder, and what was said."""
     said: list[str] = []
-    path = training.train(recipe(train__epochs=12), clips, tmp_path / "run", say=said.append)
+    return training.train(
+        recipe(train__epochs=12), clips, tmp_path_factory.mktemp("learnt") / "run", say=said.append
+    ), said
+
+
+def test_learns_and_is_what_it_says(clips, learnt):
+    path, said = learnt
     tagger = loading.load(path)
     test = clips.in_folds(["5"])
     heard = list(score(tagger, [Recording(p) for p in test.paths()]))
@@ -73,21 +81,21 @@ def test_learns_and_is_what_it_says(clips, tmp_path):
     right = np.mean([a == t for a, t in zip(answers, [r[0] for r in test.table["tags"].to_pylist()], strict=True)])
     assert right > 0.8  # chance is a third
     chosen = tagger.facts.as_dict()["chosen"]
-    log = rows(tmp_path / "run")
+    log = rows(path.parent)
     best = min(log, key=lambda row: float(row["valid_loss"]))
     assert chosen["epoch"] == int(best["epoch"])
     assert chosen["by"] == "best validation loss"
     split = tagger.facts.as_dict()["split"]
     assert [split[part]["folds"] for part in ("train", "validation", "test")] == [["1", "2", "3"], ["4"], ["5"]]
     assert {"recipe.yaml", "run.json", "log.csv", "curves.png", "state.safetensors"} <= {
-        p.name for p in (tmp_path / "run").iterdir()
+        p.name for p in path.parent.iterdir()
     }
     assert any("kept epoch" in line for line in said)
 
 
-def test_validation_figures_are_those_of_tagging(clips, tmp_path):
+def test_validation_figures_are_those_of_tagging(clips, learnt):
     """What the log says of the kept epoch comes out when its tagger is run over the validation clips."""
-    tagger = loading.load(training.train(recipe(), clips, tmp_path / "run"))
+    tagger = loading.load(learnt[0])
     held = clips.in_folds(["4"])
     values = np.stack([h.values for h in score(tagger, [Recording(p) for p in held.paths()])])
     truth = held.truth(tagger.vocabulary)
