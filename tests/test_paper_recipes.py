@@ -7,6 +7,7 @@ numbers of parameters those of the layers that the papers name, or published.
 from __future__ import annotations
 
 import csv
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -423,6 +424,19 @@ QUICK = (
 )
 
 
+@pytest.fixture(scope="module")
+def taught(planted, tmp_path_factory):
+    """Recipe → what it is here, its clips, and the tagger's file; each is trained once."""
+
+    @functools.cache
+    def of(name: str):
+        plan = recipes.load(name, shrunk(name))
+        clips = datasets.index(plan.data.dataset, planted[name.partition("-")[0]], **plan.data.options)
+        return plan, clips, training.train(plan, clips, tmp_path_factory.mktemp(name) / "run", workers=1)
+
+    return of
+
+
 def test_each_net_and_each_data_set_is_run_among_the_quick_ones():
     assert {system(name) for name in QUICK} == {system(name) for name in COUNTS}
     assert {name.partition("-")[0] for name in QUICK} == set(TASKS)
@@ -431,13 +445,12 @@ def test_each_net_and_each_data_set_is_run_among_the_quick_ones():
 @pytest.mark.parametrize(
     "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in COUNTS]
 )
-def test_two_steps_and_a_tagger(name, planted, tmp_path):
+def test_two_steps_and_a_tagger(name, planted, taught):
     """All phases run, for an epoch each, at the rates that the paper tells."""
     root = planted[name.partition("-")[0]]
-    plan = recipes.load(name, shrunk(name))
-    clips = datasets.index(plan.data.dataset, root, **plan.data.options)
-    tagger = loading.load(training.train(plan, clips, tmp_path / "run", workers=1))
-    with (tmp_path / "run" / "log.csv").open() as file:
+    plan, clips, path = taught(name)
+    tagger = loading.load(path)
+    with (path.parent / "log.csv").open() as file:
         log = list(csv.DictReader(file))
     assert [row.get("phase") for row in log] == (plan.running() or [None])
     assert [float(row["lr"]) for row in log] == pytest.approx(TOLD[system(name)][3] or [1e-3] * len(log))
@@ -449,16 +462,15 @@ def test_two_steps_and_a_tagger(name, planted, tmp_path):
     assert sorted(each.label for each in heard) == sorted(clips.vocabulary)
     assert all(0 <= each.score <= 1 for each in heard)
     if plan.train.keep == "every":
-        assert [each.name for each in (tmp_path / "run" / "epochs").iterdir()] == ["001.safetensors"]
+        assert [each.name for each in (path.parent / "epochs").iterdir()] == ["001.safetensors"]
 
 
-def test_the_phases_of_cnncomb_share_their_branches(planted, tmp_path):
+def test_the_phases_of_cnncomb_share_their_branches(taught):
     """The frozen branches of the last phase are, statistics too, what the first two learnt; its head is not."""
-    plan = recipes.load("fsdkaggle2018-cnncomb", shrunk("fsdkaggle2018-cnncomb"))
-    clips = datasets.index("fsdkaggle2018", planted["fsdkaggle2018"])
-    joined = loading.load(training.train(plan, clips, tmp_path, workers=1)).net.state_dict()
+    _, _, path = taught("fsdkaggle2018-cnncomb")
+    joined = loading.load(path).net.state_dict()
     for phase, part in (("audio", "audio"), ("spec", "spec")):
-        alone = loading.load(tmp_path / phase / "tagger.safetensors").net.branch.state_dict()
+        alone = loading.load(path.parent / phase / "tagger.safetensors").net.branch.state_dict()
         assert alone
         for key, value in alone.items():
             assert torch.equal(joined[f"{part}.{key}"], value)
