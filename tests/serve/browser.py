@@ -142,15 +142,43 @@ class Browser:
         path.write_bytes(base64.b64decode(told["data"]))
 
 
+class Chromium:
+    """A browser that runs: each of its pages has cookies, storage and cache of its own, as in a browser that was just started."""
+
+    def __init__(self, line: ClientConnection, port: str):
+        self.line, self.port, self.number = line, port, 0
+
+    def tell(self, method: str, **values: Any) -> dict[str, Any]:
+        self.number += 1
+        self.line.send(json.dumps({"id": self.number, "method": method, "params": values}))
+        while (told := json.loads(self.line.recv(timeout=PATIENCE))).get("id") != self.number:
+            continue
+        assert "error" not in told, (method, told)
+        return told["result"]
+
+    @contextmanager
+    def page(self) -> Iterator[Browser]:
+        own = self.tell("Target.createBrowserContext")["browserContextId"]
+        try:
+            page = self.tell("Target.createTarget", url="about:blank", browserContextId=own)["targetId"]
+            place = f"ws://127.0.0.1:{self.port}/devtools/page/{page}"
+            with connect(place, max_size=None, compression=None) as line:
+                browser = Browser(line)
+                browser.tell("Page.bringToFront")
+                yield browser
+        finally:
+            self.tell("Target.disposeBrowserContext", browserContextId=own)
+
+
 @contextmanager
-def opened(*flags: str) -> Iterator[Browser]:
+def started(*flags: str) -> Iterator[Chromium]:
     """The process is ended by its id."""
     # a browser that has been ended may still write into its profile for a moment
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        yield from _opened(Path(folder), flags)
+        yield from _started(Path(folder), flags)
 
 
-def _opened(folder: Path, flags: Sequence[str]) -> Iterator[Browser]:
+def _started(folder: Path, flags: Sequence[str]) -> Iterator[Chromium]:
     """folder: for its profile."""
     program = installed()
     assert program is not None
@@ -178,12 +206,7 @@ def _opened(folder: Path, flags: Sequence[str]) -> Iterator[Browser]:
             time.sleep(0.05)
         port, path = place.read_text().split("\n")[:2]
         with connect(f"ws://127.0.0.1:{port}{path}", max_size=None, compression=None) as line:
-            line.send(json.dumps({"id": 0, "method": "Target.getTargets", "params": {}}))
-            told = json.loads(line.recv(timeout=PATIENCE))["result"]["targetInfos"]
-        target = next(each["targetId"] for each in told if each["type"] == "page")
-        place_of_page = f"ws://127.0.0.1:{port}/devtools/page/{target}"
-        with connect(place_of_page, max_size=None, compression=None) as line:
-            yield Browser(line)
+            yield Chromium(line, port)
     finally:
         process.terminate()
         process.wait(30)

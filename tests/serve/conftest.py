@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 from fastapi.testclient import TestClient
-from tests.serve.browser import SILENT_MICROPHONE, Browser, installed, opened
+from tests.serve.browser import SILENT_MICROPHONE, Browser, Chromium, installed, started
 
 from earmark.models import loading
 from earmark.serve.app import build
@@ -90,11 +90,18 @@ def doubtful(tmp_path, clips) -> Path:
     return root
 
 
-@pytest.fixture
-def other() -> Iterator[Browser]:
-    """A browser for a service of a test's own; what it complains of a service that is gone is its own business."""
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Chromium]:
+    """Started once: a start takes longer than most tests of the page."""
     if installed() is None:
         pytest.skip("no chromium here: install it to test pages in a browser")
-    with opened(*SILENT_MICROPHONE) as browser:
+    with started(*SILENT_MICROPHONE) as browser:
+        yield browser
+
+
+@pytest.fixture
+def other(chromium) -> Iterator[Browser]:
+    """A page for a service of a test's own; what it complains of a service that is gone is its own business."""
+    with chromium.page() as browser:
         browser.size(1400)
         yield browser

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.serve.browser import Browser, installed, opened
+from tests.serve.browser import Browser
 from tests.serve.process import Program, serving
 
 TABLE = "[...document.querySelectorAll('#events tbody tr')].map((row) => [...row.cells].slice(0, 4).map((cell) => cell.textContent))"
@@ -317,16 +317,14 @@ def test_nothing_is_wider_than_the_screen(page, clips, width, dark):
     assert paper == ("rgb(21, 24, 27)" if dark else "rgb(252, 251, 249)")
 
 
-def test_a_token_is_asked_for():
-    if installed() is None:
-        pytest.skip("no chromium here: install it to test pages in a browser")
+def test_a_token_is_asked_for(other):
     token = "of sixteen or more"
-    with serving("--token", token) as program, opened() as page:
-        page.open(program.url)
-        page.wait("!document.querySelector('#gate').hidden")
-        assert page.run("document.activeElement.id") == "token"
+    with serving("--token", token) as program:
+        other.open(program.url)
+        other.wait("!document.querySelector('#gate').hidden")
+        assert other.run("document.activeElement.id") == "token"
         for letter in token:
-            page.press(letter)
-        page.press("Enter")
-        page.wait(READY)
-        assert page.run("document.cookie") == ""  # no script can read it
+            other.press(letter)
+        other.press("Enter")
+        other.wait(READY)
+        assert other.run("document.cookie") == ""  # no script can read it

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 from tests.program import earmark
-from tests.serve.browser import SILENT_MICROPHONE, Browser, installed, opened
+from tests.serve.browser import Browser
 from tests.serve.process import Program, serving
 from tests.serve.test_browser import READY, dropped, pressed
 
@@ -61,10 +61,8 @@ def program(data, tmp_path_factory) -> Iterator[Program]:
 
 
 @pytest.fixture
-def page(program) -> Iterator[Browser]:
-    if installed() is None:
-        pytest.skip("no chromium here: install it to test pages in a browser")
-    with opened(*SILENT_MICROPHONE) as browser:
+def page(program, chromium) -> Iterator[Browser]:
+    with chromium.page() as browser:
         yield browser
         assert browser.console == []
 
