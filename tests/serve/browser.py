@@ -21,6 +21,8 @@ from websockets.sync.client import ClientConnection, connect
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE = 60.0  # s, for what a test waits for
+# to a browser that nobody speaks with for minutes, on a machine that is busy: no answer to a ping is no reason to leave it
+LINE: dict[str, Any] = {"max_size": None, "compression": None, "ping_interval": None}
 SILENT_MICROPHONE = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")  # Chromium's own beeps
 
 
@@ -162,7 +164,7 @@ class Chromium:
         try:
             page = self.tell("Target.createTarget", url="about:blank", browserContextId=own)["targetId"]
             place = f"ws://127.0.0.1:{self.port}/devtools/page/{page}"
-            with connect(place, max_size=None, compression=None) as line:
+            with connect(place, **LINE) as line:
                 browser = Browser(line)
                 browser.tell("Page.bringToFront")
                 yield browser
@@ -205,7 +207,7 @@ def _started(folder: Path, flags: Sequence[str]) -> Iterator[Chromium]:
             assert process.poll() is None and time.monotonic() < until, "the browser did not start"
             time.sleep(0.05)
         port, path = place.read_text().split("\n")[:2]
-        with connect(f"ws://127.0.0.1:{port}{path}", max_size=None, compression=None) as line:
+        with connect(f"ws://127.0.0.1:{port}{path}", **LINE) as line:
             yield Chromium(line, port)
     finally:
         process.terminate()
