@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from tests import small
 from tests.program import earmark
 from tests.small import LOGMEL, apart, tagger
 
@@ -53,6 +54,19 @@ def test_every_net_takes_any_length_or_says_that_it_does_not(net):
     check_whole(made, model, (takes.shortest, *OTHERS))
     with pytest.raises(Exception, match=r"at least"):  # the shortest is that: a sample less is refused by the tagger
         made.score_windows(waves(takes.shortest - 1))
+
+
+@pytest.mark.slow
+def test_padding_that_hangs_on_odd_and_even_is_that_of_the_length_that_is_given(monkeypatch):
+    """TensorFlow's SAME, as YAMNet has it: traced at 96 frames, which are even at each of five strides."""
+    monkeypatch.setitem(small.SMALL, "yamnet", {"stem_width": 4, "widths": [4] * 6, "strides": [1, 2, 2, 2, 2, 1]})
+    made = tagger("yamnet", 0.792, 0.792)
+    model, takes = lengths.whole(made)
+    assert takes.dynamic, takes.text()
+    session = sessions.open_session("onnxruntime", model, "float32", 1)
+    for samples in range(4000, 8000, 333):  # frames of all remainders by eight
+        given = waves(samples, samples)
+        np.testing.assert_allclose(session([given])[0], made.score_windows(given), rtol=0, atol=1e-4)
 
 
 @pytest.mark.slow

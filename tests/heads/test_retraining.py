@@ -13,12 +13,14 @@ from tests import small
 from tests.program import earmark
 
 from earmark.data import manifest as manifests
-from earmark.errors import EarmarkError, ManifestError
+from earmark.data.clipset import ClipSet
+from earmark.errors import EarmarkError, ManifestError, TaggerError
 from earmark.evaluation.reviews.answers import Review, read
 from earmark.evaluation.reviews.choosing import BELOW, HIGHEST, RANDOM, Picked
 from earmark.events import EventRules
 from earmark.events.detection import find
 from earmark.models import loading
+from earmark.models.ensemble import Ensemble
 from earmark.scores import Event, Scores
 
 pytest.importorskip("torch")
@@ -315,6 +317,75 @@ def test_what_cannot_be_learnt_from_is_told(place, tmp_path):
     ]
     told = earmark(*words, "--recordings", place / "recordings")
     assert told.returncode and "1 recording is not among the 2 that are there, such as 'c.wav'" in told.stderr
+
+
+def _folded(folds):
+    names = [f"{number}.wav" for number in range(len(folds))]
+    return manifests.build({"id": names, "path": names, "tags": ["low"] * len(names), "fold": folds}, ".")
+
+
+def test_what_tests_the_old_tagger_tests_the_new_one():
+    clips = _folded(["1", "1", "2", "2", "5", "5", "5", "5"])
+    tested = ClipSet.of(clips.select(clips.folds == "5"))
+    said = []
+
+    def held(clips, tested=tested):
+        said.clear()
+        return retraining._held_out(tested, clips, Told(said))
+
+    assert held(clips) == ["5"]
+    assert said == [
+        "fold 5 (4 clips) is not learnt from, as the old tagger is tested on it: both can be compared there"
+    ]
+    # some clips have gone since, and others have come
+    assert held(clips.select(np.arange(8) != 7)) == ["5"] and len(said) == 1
+    assert held(_folded(["1", "1", "2", "2", "5", "5", "5", "5", "5"])) == ["5"]
+    # another data set's fold of that name; one without folds; a tagger without a test; a file that does not tell its clips
+    assert held(_folded(["5", "5", "5", "5", "1", "1", "1", "1"])) == [] and len(said) == 1
+    assert held(_folded([""] * 8)) == []
+    assert said == [
+        "4 clips that test the old tagger are learnt from, as here they lie in no fold that tests it: the two can be compared on "
+        "other clips alone"
+    ]
+    assert held(clips, ClipSet()) == [] == said
+    assert held(clips, replace(tested, sample="")) == [] == said
+
+
+def test_the_fold_that_tests_a_tagger_is_not_learnt_from(place, tmp_path):
+    """By a tagger that was made with it held out, from clips to the new tagger's file."""
+    clips = manifests.read(place / "own.csv")
+    folds = ["2" if name.split("-")[1] in ("4.wav", "5.wav") else "1" for name in clips.ids.tolist()]
+    table = {
+        "id": clips.ids.tolist(),
+        "path": clips.ids.tolist(),
+        "tags": clips.table["tags"].to_pylist(),
+        "fold": folds,
+    }
+    parted = manifests.build(table, clips.root)
+    base = run.load_base(str(place / "base.safetensors"))
+    plan = run.plan(base, parted, "own", unlabelled=True, test=["2"])
+    old = run.train(base, "base", plan, parted, tmp_path / "old", asked_of(place))
+    (tmp_path / "review.csv").write_text(reviews_of("a", "b"))
+    said = []
+    file, _ = retraining.retrain(
+        str(old), parted, read(tmp_path / "review.csv"), where(place), tmp_path / "new", asked=asked_of(place),
+        progress=Told(said),
+    )  # fmt: skip
+    new, before = loading.load(file).facts, loading.load(old).facts
+    assert new.clips("test") == before.clips("test") and new.clips("test").clips == 4
+    assert new.clips("train") == before.clips("train") and new.clips("train").clips == 8
+    assert sum("fold 2 (4 clips) is not learnt from" in line for line in said) == 1
+
+
+def test_several_that_answer_together_are_no_tagger_to_go_on_with(place, tmp_path):
+    tagger = loading.load(place / "own" / "tagger.safetensors")
+    Ensemble([tagger, tagger.every(0.125)]).save(tmp_path / "several.safetensors")
+    with pytest.raises(
+        TaggerError, match="an ensemble of 2 taggers has no net of its own: take the file of one of them"
+    ):
+        retraining.retrain(
+            str(tmp_path / "several.safetensors"), manifests.read(place / "own.csv"), [review()], where(place), tmp_path / "none"
+        )  # fmt: skip
 
 
 def _only(clips, tag):

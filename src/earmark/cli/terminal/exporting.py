@@ -246,7 +246,9 @@ def _part(tagger: Tagger, paths: Sequence[Path], wanted: Wanted) -> Part:
     sounds = heard.text() if heard else "noise, tones and clicks made on the spot (give recordings for more)"
     unread = dict(heard.unread) if heard else {}
     if wanted.whole:
+        say("exporting from waves to scores")
         model, takes = lengths.whole(tagger)
+        say("comparing with torch")
         proofs = proof.prove_whole(tagger, model, wave)
         return Part(tagger, ["waves to scores"], sounds, model=model, lengths=takes, proofs=proofs, unread=unread)
     part = _graphs(tagger, sounds, wanted)

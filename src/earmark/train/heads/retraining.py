@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from earmark.data.clipset import ClipSet
 from earmark.data.manifest import Manifest
 from earmark.data.manifest.alike import spelt_alike
 from earmark.errors import EarmarkError, ManifestError, agreed, counted
@@ -109,6 +110,7 @@ def retrain(
     `earmark.train.heads.run.train` raises.
     """
     base = run.load_base(tagger, device)
+    tested = base.alone.facts.clips("test")  # raises, of several that answer together
     answered = _answered(reviews, base)
     reviewed.durations(answered, where)  # before clips are read, which may take hours
     vocabulary = _vocabulary(clips, answered, base, progress)
@@ -121,7 +123,8 @@ def retrain(
     clips = replace(clips, vocabulary=vocabulary)
     taken = [(where[each.picked.recording], *reviewed.span(each)) for each in answered]
     teacher = _Teacher(base, answered, where, folder)
-    plan = run.plan(base, clips, Path(tagger).stem, task="many", unlabelled=True)
+    held = _held_out(tested, clips, progress)
+    plan = run.plan(base, clips, Path(tagger).stem, task="many", unlabelled=True, test=held)
     file = run.train(
         base,
         Path(tagger).name,
@@ -338,6 +341,30 @@ def _vocabulary(clips: Manifest, reviews: Sequence[Review], base: AnyTagger, pro
             f"{agreed(count, 'this', 'these')}, and may be missed{hint}"
         )
     return tuple(sorted({*clips.vocabulary, *named}))
+
+
+def _held_out(tested: ClipSet, clips: Manifest, progress: Progress) -> list[str]:
+    """The folds of these clips that the old tagger is tested on: so is the new one, or nothing could tell which of them is better.
+
+    Clips that tested it and are learnt from, as they lie in no such fold, are said.
+    """
+    known = tested.known(clips.ids.tolist())
+    held = np.isin(clips.folds, list(tested.folds))
+    # else it is another data set, whose folds are called alike
+    if not tested.sample or not tested.is_of(clips.ids[held].tolist()):
+        held = np.zeros(len(clips), bool)
+    folds = [fold for fold in tested.folds if (clips.folds[held] == fold).any()]
+    if folds:
+        progress.say(
+            f"fold {', '.join(folds)} ({counted(held.sum(), 'clip')}) is not learnt from, as the old tagger is tested on it: both can be "
+            "compared there"
+        )
+    if lost := int((known & ~held).sum()):
+        progress.say(
+            f"{counted(lost, 'clip that tests the old tagger is', 'clips that test the old tagger are')} learnt from, as here "
+            f"{agreed(lost, 'it lies', 'they lie')} in no fold that tests it: the two can be compared on other clips alone"
+        )
+    return folds
 
 
 def _named(reviews: Sequence[Review]) -> set[str]:
