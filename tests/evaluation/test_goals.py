@@ -186,6 +186,22 @@ def test_where_no_score_reaches_the_goal_and_higher_ones_are_no_better_the_thres
     assert loading.load(out).facts.events.rules.thresholds["dog"] == 0.5
 
 
+@pytest.mark.parametrize("scores", [np.linspace(0.05, 0.4, 30), np.linspace(0.55, 0.95, 30)], ids=["low", "high"])
+def test_where_none_was_right_the_threshold_falls_nowhere(tmp_path, scores):
+    """Whatever the scores are: no slope is known then."""
+    table = tmp_path / "answers.csv"
+    rows = [f"a.wav,{n},{n + 1},dog,{score:.3f},wrong,,random,0.5,200" for n, score in enumerate(scores)]
+    head = "recording,onset,offset,tag,score,answer,right_tag,chosen,probability,of_tag"
+    table.write_text("\n".join([head, *rows]) + "\n")
+    out, wanted = tmp_path / "t.safetensors", max(0.5, round(float(scores[-1]), 3))
+    done = earmark("calibrate", "esc10", "--reviews", table, "--precision", "0.9", "--out", out)
+    told = " ".join(done.stderr.split())
+    assert (
+        f"dog: no score reaches a precision of 0.9; none of 30 reviews was right: its threshold is {wanted:g}" in told
+    )
+    assert loading.load(out).facts.events.rules.thresholds["dog"] == wanted
+
+
 def test_false_alarms_of_other_rules_go_with_them(tmp_path):
     """Those of its own rules, and of files that do not tell by which; not those of one threshold for all tags."""
     tagger = loading.load("esc10")

@@ -229,6 +229,6 @@ def _by_curves(
         met[tag] = threshold is not None
         if threshold is not None:
             thresholds[tag] = max(threshold, 1e-6)
-        elif curve.slope > 0:  # else a higher one is no better
-            thresholds[tag] = curve.high
+        elif curve.rises:  # else a higher one is no better
+            thresholds[tag] = curve.high if curve.right else max(curve.high, before.get(tag, 0.0))
     return thresholds, met

@@ -131,7 +131,9 @@ def _say_unmet(told: Reaching) -> None:
     for tag, curve in (told.curves or {}).items():
         if told.met and not told.met[tag]:
             best_share = number(curve.at(curve.high).value)
-            if curve.slope > 0:
+            if not curve.right:
+                best = f"none of {counted(curve.reviews, 'review')} was right: its threshold is {told.rules.thresholds[tag]:g}"
+            elif curve.rises:
                 best = f"at the highest that was reviewed, {curve.high:.3f}, which is taken, {best_share} are right"
             else:
                 stays = f"its threshold stays {told.rules.thresholds[tag]:g}"
