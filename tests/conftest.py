@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import pickle
+import signal
 import sys
 from pathlib import Path
 
@@ -23,6 +24,10 @@ from earmark.data import manifest as manifests
 from earmark.recipe import text as texts
 
 ROOT = Path(__file__).parent.parent
+
+# Behind a shell's & it is ignored, and so it would be in all programs that tests start
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 parsed = functools.cache(texts.plain)
 # Shipped recipes are loaded some thousands of times, and two thirds of loading is YAML's: each text is parsed once
