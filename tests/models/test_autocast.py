@@ -69,6 +69,12 @@ def test_what_was_short_before_is_taken_as_it_is():
         assert call(x.to(SHORT), weight=kernel.to(SHORT), bias=torch.zeros(16)).dtype == EXACT
 
 
+def test_what_has_no_batch_is_one_too():
+    x, kernel = torch.randn(3, 9, 20), torch.randn(8, 3, 3, 3)
+    with Autocast("cpu", SHORT):
+        assert F.conv2d(x, kernel).dtype == SHORT and F.conv2d(x, kernel, stride=2).dtype == EXACT
+
+
 def test_parts_in_full_precision_and_no_kind_are_as_they_are():
     call, x, kernel = convolved((2, 8, 3, 48), (16, 8, 1, 16))
     true = call(x, kernel)

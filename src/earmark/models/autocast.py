@@ -64,10 +64,8 @@ class _Convolutions(TorchFunctionMode):
         named = named or {}
         if function not in CONVOLUTIONS or not torch.is_autocast_enabled("cpu"):
             return function(*given, **named)
-        if given and not isinstance(
-            given[0], Tensor
-        ):  # overlapping windows, which hear their parts one after the other
-            with self:
+        if given and not isinstance(given[0], Tensor):
+            with self:  # overlapping windows, which hear their parts one after the other
                 return type(given[0]).__torch_function__(function, kinds, given, named)
         if right_in_bf16(*given, **named, learning=torch.is_grad_enabled()):
             return function(*given, **named)
@@ -104,7 +102,7 @@ def right_in_bf16(
         around = [float(value) for value in _each(padding, len(kernel))]
     if any(apart != 1 for apart in _each(dilation, len(kernel))):
         return False
-    if any(size + pad < reach for size, pad, reach in zip(input.shape[2:], around, kernel, strict=True)):
+    if any(size + pad < reach for size, pad, reach in zip(input.shape[-len(kernel) :], around, kernel, strict=True)):
         return False  # a part of the kernel hears nothing but what was filled in
     if any(step != 1 and (learning or step > reach) for step, reach in zip(steps, kernel, strict=True)):
         return False
