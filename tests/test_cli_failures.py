@@ -154,6 +154,14 @@ def test_what_breaks_while_a_command_is_stopped_was_stopped(monkeypatch):
     assert failures.ended(error.value) == failures.STOPPED and told == ["earmark: stopped"]
 
 
+def test_another_error_while_a_command_is_stopped_is_told(monkeypatch):
+    told = []
+    monkeypatch.setattr(failures, "say", told.append)
+    full = OSError(errno.ENOSPC, "No space left on device", "/a/b")
+    full.__context__ = KeyboardInterrupt()
+    assert failures.ended(full) == failures.REFUSED and told[0].startswith("earmark: /a/b: No space left on device")
+
+
 def _stopped() -> None:
     """With a pipe to what was stopped too."""
     reader, writer = os.pipe()

@@ -96,6 +96,8 @@ def test_files_tell_what_they_take(tmp_path):
         out = tmp_path / "x.onnx"
         done = earmark("export", tmp_path / "t.safetensors", "-o", out, "--part", part, "--windows", 4, "--json", *more)
         assert done.returncode == 0, done.stderr
+        said = ["exporting from waves to scores" if part == "whole" else "exporting the net", "comparing with torch"]
+        assert [line for line in done.stderr.splitlines() if line in said] == said
         takes = json.loads(done.stdout)["lengths"]
         assert takes["dynamic"] and takes["shortest"] == lengths.shortest(made) and len(takes["compared"]) > 2
         model = onnx.load(out)

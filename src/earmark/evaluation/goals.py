@@ -229,6 +229,8 @@ def _by_curves(
         met[tag] = threshold is not None
         if threshold is not None:
             thresholds[tag] = max(threshold, 1e-6)
-        elif curve.rises:  # else a higher one is no better
-            thresholds[tag] = curve.high if curve.right else max(curve.high, before.get(tag, 0.0))
+        elif not curve.right:  # the slope is of nothing that was said
+            thresholds[tag] = max(curve.high, before[tag])
+        elif curve.slope > 0:  # else a higher one is no better
+            thresholds[tag] = curve.high
     return thresholds, met

@@ -34,8 +34,9 @@ def ended(error: BaseException) -> int | None:
     if isinstance(error, BrokenPipeError) and (error.filename is not None or unread(sys.stdout, sys.stderr)):
         quiet(sys.stdout, sys.stderr)
         return DONE
-    # a pipe to what Ctrl-C ended too may break while the command puts things in order
-    if isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt):
+    # a pipe to what Ctrl-C ended too may break while the command puts things in order; another error then is one to be told
+    broken = isinstance(error, BrokenPipeError) and isinstance(error.__context__, KeyboardInterrupt)
+    if broken or isinstance(error, KeyboardInterrupt):
         say("earmark: stopped")
         return STOPPED
     told = message(error)

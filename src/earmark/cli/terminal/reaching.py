@@ -133,7 +133,7 @@ def _say_unmet(told: Reaching) -> None:
             best_share = number(curve.at(curve.high).value)
             if not curve.right:
                 best = f"none of {counted(curve.reviews, 'review')} was right: its threshold is {told.rules.thresholds[tag]:g}"
-            elif curve.rises:
+            elif curve.slope > 0:
                 best = f"at the highest that was reviewed, {curve.high:.3f}, which is taken, {best_share} are right"
             else:
                 stays = f"its threshold stays {told.rules.thresholds[tag]:g}"

@@ -50,11 +50,6 @@ class Curve:
         middle, spread = self.intercept + self.slope * x[1], Z * math.sqrt(max(0.0, x @ self.covariance @ x))
         return Interval(*(_logistic(value) for value in (middle, middle - spread, middle + spread)))
 
-    @property
-    def rises(self) -> bool:
-        """Whether a higher score is as good at least. Where none was right, nothing is known against it, whatever was fitted."""
-        return self.slope > 0 or not self.right
-
     def threshold(self, precision: float) -> float | None:
         """The lowest score, among those that were reviewed, at which an event is right with this probability; None: at none."""
         if self.at(self.low).value >= precision:

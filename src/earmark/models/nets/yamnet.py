@@ -31,9 +31,8 @@ def same_padding(size: int, stride: int) -> tuple[int, int]:
     >>> same_padding(96, 2), same_padding(3, 2), same_padding(6, 1)
     ((0, 1), (1, 1), (1, 1))
     """
-    if stride <= 2:  # without a choice: a graph of open lengths is traced once, of one length
-        return (size % 2 if stride == 2 else 1), 1
-    total = max(0, (-(-size // stride) - 1) * stride + KERNEL - size)
+    # of remainders alone, which a graph of open lengths keeps as they are: it is traced once, of one length
+    total = max(0, KERNEL - 1 - (size - 1) % stride)
     return total // 2, total - total // 2
 
 
